@@ -1,0 +1,78 @@
+"""The words that all rooms share: what a target is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Runtime(StrEnum):
+    """What executes the program."""
+
+    CPYTHON = "cpython"  # from source, also in a venv
+    FROZEN = "frozen"  # CPython inside a PyInstaller program
+    GO = "go"
+    OTHER = "other"
+
+
+class Build(StrEnum):
+    """How the program was built."""
+
+    SOURCE = "source"  # Python run from its source tree, without our agent
+    DEBUG = "debug"  # carries our debug agent, or a Go build without optimisation
+    RELEASE = "release"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class ProcessRef:
+    """A process as others name it."""
+
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """One process that can be attached to.
+
+    Attributes:
+        pid: Process id in our own pid namespace.
+        name: What its author calls it: the executable or script without its `_<os>_<arch>` suffix and extension.
+        plugin_id: `id` of the plugin.json it was started from, if one was found.
+        runtime: What executes it; `runtime_version` is e.g. "3.11.7" or "go1.26.8", None when unknown.
+        build: Debug, release or source.
+        host: The parent that started it, None when that is init.
+        user: Login name of the owner (the number as text when it has no name); `uid` its effective user id.
+        started_at: Start time, seconds since the epoch.
+        grpc_address: `unix:///path` or `127.0.0.1:port` it listens on, None when it listens on nothing.
+        debugger: Who debugs it already, in words; None when nobody does.
+        executable: The program file the kernel runs (`/proc/PID/exe`); None when it cannot be read.
+        script: The Python script or the plugin's own executable file, when different from `executable`.
+        cwd: Its working directory, None when it cannot be read.
+        plugin_dir: Directory of its plugin.json, None without one.
+        venv: Root of the virtual environment it runs in, None without one.
+    """
+
+    pid: int
+    name: str
+    plugin_id: str | None
+    runtime: Runtime
+    runtime_version: str | None
+    build: Build
+    host: ProcessRef | None
+    user: str
+    uid: int
+    started_at: float
+    grpc_address: str | None = None
+    debugger: str | None = None
+    executable: Path | None = None
+    script: Path | None = None
+    cwd: Path | None = None
+    plugin_dir: Path | None = None
+    venv: Path | None = None
+    command_line: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return f"pid {self.pid} ({self.name})"

@@ -1,0 +1,42 @@
+"""What a user reads: errors in three lines, events as JSON lines, JSON documents."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TextIO
+
+from debugtool.errors import DebugtoolError
+
+
+def error_text(error: DebugtoolError) -> str:
+    """Lay an error out as its three lines: what, why, next."""
+    lines = [f"Error: {error.what}"]
+    for label, text in (("why: ", error.why), ("next:", error.next_step)):
+        if text:
+            indented = text.strip().replace("\n", "\n         ")
+            lines.append(f"  {label} {indented}")
+    return "\n".join(lines)
+
+
+def error_document(error: DebugtoolError) -> dict[str, object]:
+    """Give an error as the fields `code`, `what`, `why`, `next` and its details."""
+    return {
+        "code": int(error.exit_code),
+        "what": error.what,
+        "why": error.why,
+        "next": error.next_step,
+        **error.details,
+    }
+
+
+def print_json(document: object, stream: TextIO | None = None) -> None:
+    """Print one JSON document on stdout (or `stream`), with a newline."""
+    print(json.dumps(document, indent=2, default=str), file=stream or sys.stdout, flush=True)
+
+
+def event_line(event: str, **fields: object) -> str:
+    """Give one event of a long-running command as a JSON line with an RFC 3339 time in UTC."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"event": event, "time": time, **fields}, default=str)
