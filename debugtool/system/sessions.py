@@ -1,0 +1,91 @@
+"""The debug sessions of this user on this machine: one small record for each, beside the agents' sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from debugtool.plugin.agent import paths
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A relay that is running.
+
+    Attributes:
+        relay_pid: The `debugtool attach` process; `relay_started` its start time in clock ticks since boot.
+        target_pid: The process it debugs; `target_started` likewise.
+        target_name: Its name as `debugtool ps` shows it.
+        host: Address an editor connects to, with `port`.
+        method: How the debugger got in.
+    """
+
+    relay_pid: int
+    relay_started: int
+    target_pid: int
+    target_started: int
+    target_name: str
+    host: str
+    port: int
+    method: str
+
+
+def start_ticks(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """Give the start time of a process in clock ticks since boot, None when there is no such process.
+
+    Source:
+        Field 22 of /proc/PID/stat, proc(5). With the pid it names a process for good: pids are used again.
+    """
+    try:
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def _directory() -> Path:
+    return Path(paths.make_runtime_dir(os.geteuid()))
+
+
+@contextlib.contextmanager
+def registered(record: SessionRecord) -> Iterator[None]:
+    """Keep the record of a session for as long as the block runs.
+
+    Raises:
+        OSError: The runtime directory cannot be written.
+    """
+    path = _directory() / f"session-{record.relay_pid}.json"
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(asdict(record)))
+    beside.rename(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def find_sessions() -> list[SessionRecord]:
+    """List the running sessions of this user; records of relays that are gone are removed on the way."""
+    directory = Path(paths.runtime_dir(os.geteuid()))
+    with contextlib.suppress(OSError, paths.UnsafeDirectory):
+        paths.check_private(str(directory), os.geteuid())
+        return [record for path in sorted(directory.glob("session-*.json")) if (record := _read(path))]
+    return []
+
+
+def _read(path: Path) -> SessionRecord | None:
+    try:
+        record = SessionRecord(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        path.unlink(missing_ok=True)  # written by another version, or cut short by a full disk
+        return None
+    if start_ticks(record.relay_pid) != record.relay_started:
+        path.unlink(missing_ok=True)
+        return None
+    return record
