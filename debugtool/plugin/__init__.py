@@ -1,0 +1,1 @@
+"""What a plugin imports: serve() and the types of its handlers."""
