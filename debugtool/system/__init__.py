@@ -6,5 +6,35 @@ PLATFORM: str = sys.platform
 
 # After PLATFORM: the modules of this package read it.
 from debugtool.system.platform import goos_goarch  # noqa: E402
+from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit  # noqa: E402
+from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks  # noqa: E402
+from debugtool.system.tcp import (  # noqa: E402
+    Listener,
+    TcpSocket,
+    listener_owner,
+    loopback_peer_uid,
+    parse_tcp,
+    peer_uid,
+    socket_inodes,
+    tcp_sockets,
+)
 
-__all__ = ["PLATFORM", "goos_goarch"]
+__all__ = [
+    "PLATFORM",
+    "Listener",
+    "SessionRecord",
+    "TcpSocket",
+    "find_sessions",
+    "goos_goarch",
+    "is_same_process",
+    "listener_owner",
+    "loopback_peer_uid",
+    "opened_pidfd",
+    "parse_tcp",
+    "peer_uid",
+    "registered",
+    "socket_inodes",
+    "start_ticks",
+    "tcp_sockets",
+    "wait_for_exit",
+]

@@ -1,0 +1,152 @@
+"""Who owns a loopback TCP port or connection, read from /proc/net."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+from debugtool.model import ProcessRef
+
+PROC = Path("/proc")
+
+# Source: include/net/tcp_states.h.
+ESTABLISHED, LISTEN = 1, 10
+
+
+@dataclass(frozen=True)
+class TcpSocket:
+    """One line of /proc/net/tcp or tcp6.
+
+    Attributes:
+        local: Address and port at this end; `remote` at the other, port 0 when it listens.
+        state: `ESTABLISHED`, `LISTEN`, or another number of tcp_states.h.
+        uid: Owner of the socket: the effective uid of who made it. 0 is also shown once no process holds it any more.
+        inode: Names the socket in /proc/PID/fd; 0 once no process holds it any more.
+    """
+
+    local: tuple[IPv4Address | IPv6Address, int]
+    remote: tuple[IPv4Address | IPv6Address, int]
+    state: int
+    uid: int
+    inode: int
+
+
+def _endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
+    address, port = text.split(":")
+    words = [int(address[start : start + 8], 16) for start in range(0, len(address), 8)]
+    # Each 32-bit word is printed as a number of this machine's byte order.
+    ip = ip_address(struct.pack(f"={len(words)}I", *words))
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return mapped or ip, int(port, 16)
+
+
+def parse_tcp(text: str) -> list[TcpSocket]:
+    """Read the text of /proc/net/tcp or /proc/net/tcp6. An IPv4 address inside IPv6 is given as IPv4.
+
+    Source:
+        Kernel Documentation/networking/proc_net_tcp.rst.
+    """
+    sockets = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) >= 10:
+            sockets.append(
+                TcpSocket(
+                    _endpoint(fields[1]), _endpoint(fields[2]), int(fields[3], 16), int(fields[7]), int(fields[9])
+                )
+            )
+    return sockets
+
+
+def tcp_sockets(pid: int | None = None, *, proc: Path = PROC) -> list[TcpSocket]:
+    """List the TCP sockets of a process's network namespace, ours by default; empty when it cannot be read."""
+    directory = proc / (str(pid) if pid is not None else "self") / "net"
+    sockets = []
+    for name in ("tcp", "tcp6"):
+        try:
+            sockets += parse_tcp((directory / name).read_text())
+        except OSError:  # no IPv6 here, or the process is gone
+            continue
+    return sockets
+
+
+def peer_uid(local_port: int, remote_port: int, *, pid_netns: int | None = None, proc: Path = PROC) -> int | None:
+    """Find the user at the other end of a loopback connection that we accepted.
+
+    Args:
+        local_port: Port at our end.
+        remote_port: Port at the peer's end.
+        pid_netns: A process in whose network namespace both ends are; ours by default.
+        proc: Where procfs is mounted.
+
+    Returns:
+        Uid of the owner of the peer's socket. None when there is no such connection, or its owner has closed it
+        already: the kernel then shows uid 0 for whomever, so that must never be taken for root.
+    """
+    for found in tcp_sockets(pid_netns, proc=proc):
+        same_ports = found.local[1] == remote_port and found.remote[1] == local_port
+        if same_ports and found.inode != 0 and found.local[0].is_loopback and found.remote[0].is_loopback:
+            return found.uid
+    return None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who listens on a port.
+
+    Attributes:
+        uid: Owner of the socket.
+        process: The process that holds it, None when its file descriptors cannot be read (another user's).
+    """
+
+    uid: int
+    process: ProcessRef | None
+
+
+def listener_owner(port: int, *, proc: Path = PROC) -> Listener | None:
+    """Find out who listens on a TCP port of our network namespace; None when nobody does."""
+    for found in tcp_sockets(proc=proc):
+        if found.state == LISTEN and found.local[1] == port:
+            return Listener(found.uid, _holder(found.inode, proc))
+    return None
+
+
+def _holder(inode: int, proc: Path) -> ProcessRef | None:
+    for entry in sorted(int(path.name) for path in proc.iterdir() if path.name.isdigit()):
+        if inode in socket_inodes(entry, proc=proc):
+            try:
+                return ProcessRef(entry, (proc / str(entry) / "comm").read_text(errors="replace").strip())
+            except OSError:
+                continue
+    return None
+
+
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+
+
+def socket_inodes(pid: int, *, proc: Path = PROC) -> frozenset[int]:
+    """Give the sockets that a process holds, by inode; empty when they cannot be read."""
+    directory = f"{proc}/{pid}/fd"
+    inodes = set()
+    try:
+        names = os.listdir(directory)  # noqa: PTH208 - this runs for thousands of descriptors
+    except OSError:
+        return frozenset()
+    for name in names:
+        try:
+            match = _SOCKET.fullmatch(os.readlink(f"{directory}/{name}"))  # noqa: PTH115 - as above
+        except OSError:  # closed meanwhile
+            continue
+        if match:
+            inodes.add(int(match[1]))
+    return frozenset(inodes)
+
+
+def loopback_peer_uid(connection: socket.socket) -> int | None:
+    """Find the user at the other end of a connection we accepted: `peer_uid` of its two ports."""
+    return peer_uid(connection.getsockname()[1], connection.getpeername()[1])
