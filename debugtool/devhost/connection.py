@@ -1,0 +1,98 @@
+"""The gRPC connection to a plugin, opened and used as go-plugin's client does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from debugtool.devhost.handshake import grpc_target
+
+if TYPE_CHECKING:
+    import grpc.aio
+
+MESSAGE_LIMIT_BYTES = 2**31 - 1
+"""Largest message in each direction. Source: go-plugin grpc_client.go, dialGRPCConn."""
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    """Open a channel to a plugin; it connects at the first call.
+
+    Args:
+        address: `unix:///path`, `host:port` or `:port`.
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC's own log lines land between our lines
+    import grpc.aio
+
+    options: list[tuple[str, object]] = [
+        ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
+        ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
+        ("grpc.enable_http_proxy", 0),  # the plugin is on this machine, whatever http_proxy says
+        ("grpc.enable_retries", 0),  # Grafana retries nothing
+        # Otherwise it is the socket's path, which some HTTP/2 servers refuse as malformed.
+        ("grpc.default_authority", "localhost"),
+    ]
+    return grpc.aio.insecure_channel(grpc_target(address), options=options)
+
+
+class PluginConnection:
+    """What a host keeps open to one plugin process: the channel, the broker stream and the stdio stream.
+
+    It belongs to the event loop that made it.
+
+    Args:
+        address: As in open_channel.
+        on_stdio: Called with each piece of text that the plugin sends over GRPCStdio (Grafana drops it), and True
+            if it was written to stderr.
+    """
+
+    def __init__(self, address: str, on_stdio: Callable[[str, bool], None]) -> None:
+        from debugtool.plugin.proto import goplugin_pb2_grpc
+
+        self.channel = open_channel(address)
+        self._controller = goplugin_pb2_grpc.GRPCControllerStub(self.channel)
+        self._streams = [
+            asyncio.create_task(self._hold_broker(goplugin_pb2_grpc.GRPCBrokerStub(self.channel))),
+            asyncio.create_task(self._read_stdio(goplugin_pb2_grpc.GRPCStdioStub(self.channel), on_stdio)),
+        ]
+
+    async def _hold_broker(self, broker: object) -> None:
+        """Keep the broker's stream open; no Grafana plugin sends anything over it."""
+        import grpc.aio
+
+        # A plugin without the service, or one that ends, is fine: go-plugin ignores both.
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            async for _ in broker.StartStream():  # type: ignore[attr-defined]  # generated stubs have no types
+                pass
+
+    async def _read_stdio(self, stdio: object, on_stdio: Callable[[str, bool], None]) -> None:
+        import grpc.aio
+        from google.protobuf import empty_pb2
+
+        from debugtool.plugin.proto import goplugin_pb2
+
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            async for data in stdio.StreamStdio(empty_pb2.Empty()):  # type: ignore[attr-defined]  # as above
+                on_stdio(data.data.decode(errors="replace"), data.channel == goplugin_pb2.StdioData.STDERR)
+
+    async def request_shutdown(self) -> None:
+        """Ask the plugin to end; returns when it has answered, has refused, or has gone. No deadline, as go-plugin.
+
+        Source:
+            go-plugin grpc_client.go, Close: the answer and the error are ignored.
+        """
+        import grpc.aio
+
+        from debugtool.plugin.proto import goplugin_pb2
+
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            await self._controller.Shutdown(goplugin_pb2.Empty())
+
+    async def close(self) -> None:
+        """Close the streams and the channel."""
+        for stream in self._streams:
+            stream.cancel()
+        await asyncio.gather(*self._streams, return_exceptions=True)
+        await self.channel.close(None)
