@@ -41,8 +41,11 @@ def _endpoint(text: str) -> tuple[IPv4Address | IPv6Address, int]:
     words = [int(address[start : start + 8], 16) for start in range(0, len(address), 8)]
     # Each 32-bit word is printed as a number of this machine's byte order.
     ip = ip_address(struct.pack(f"={len(words)}I", *words))
-    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return mapped or ip, int(port, 16)
+    return _plain(ip), int(port, 16)
+
+
+def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
 
 
 def parse_tcp(text: str) -> list[TcpSocket]:
@@ -75,24 +78,41 @@ def tcp_sockets(pid: int | None = None, *, proc: Path = PROC) -> list[TcpSocket]
     return sockets
 
 
-def peer_uid(local_port: int, remote_port: int, *, pid_netns: int | None = None, proc: Path = PROC) -> int | None:
+def peer_uid(
+    local_port: int,
+    remote_port: int,
+    *,
+    local_host: str | None = None,
+    remote_host: str | None = None,
+    pid_netns: int | None = None,
+    proc: Path = PROC,
+) -> int | None:
     """Find the user at the other end of a loopback connection that we accepted.
 
     Args:
-        local_port: Port at our end.
-        remote_port: Port at the peer's end.
+        local_port: Port at our end, with its address `local_host` (any loopback address by default).
+        remote_port: Port at the peer's end, with its address `remote_host` likewise.
+        local_host: See `local_port`.
+        remote_host: See `remote_port`. Give both where a refusal hangs on it: 127.0.0.2 has all the ports once more.
         pid_netns: A process in whose network namespace both ends are; ours by default.
         proc: Where procfs is mounted.
 
     Returns:
-        Uid of the owner of the peer's socket. None when there is no such connection, or its owner has closed it
-        already: the kernel then shows uid 0 for whomever, so that must never be taken for root.
+        Uid of the owner of the peer's socket. None when there is no such connection, when several users have one with
+        these ports, or when its owner has closed it already: the kernel then shows uid 0 for whomever, so that must
+        never be taken for root.
     """
-    for found in tcp_sockets(pid_netns, proc=proc):
-        same_ports = found.local[1] == remote_port and found.remote[1] == local_port
-        if same_ports and found.inode != 0 and found.local[0].is_loopback and found.remote[0].is_loopback:
-            return found.uid
-    return None
+    owners = {
+        found.uid
+        for found in tcp_sockets(pid_netns, proc=proc)
+        if _is(found.local, remote_host, remote_port) and _is(found.remote, local_host, local_port) and found.inode != 0
+    }
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _is(endpoint: tuple[IPv4Address | IPv6Address, int], host: str | None, port: int) -> bool:
+    address, its_port = endpoint
+    return its_port == port and (address.is_loopback if host is None else address == _plain(ip_address(host)))
 
 
 @dataclass(frozen=True)
@@ -148,5 +168,6 @@ def socket_inodes(pid: int, *, proc: Path = PROC) -> frozenset[int]:
 
 
 def loopback_peer_uid(connection: socket.socket) -> int | None:
-    """Find the user at the other end of a connection we accepted: `peer_uid` of its two ports."""
-    return peer_uid(connection.getsockname()[1], connection.getpeername()[1])
+    """Find the user at the other end of a TCP connection we accepted: `peer_uid` of its two addresses."""
+    local, remote = connection.getsockname(), connection.getpeername()
+    return peer_uid(local[1], remote[1], local_host=local[0], remote_host=remote[0])

@@ -1,0 +1,14 @@
+"""Which process: discovery, what executes it, who hosts it, what it listens on."""
+
+from debugtool.processes.find import find_target, find_targets, list_targets, names_of_project
+from debugtool.processes.rows import runtime_words, target_document, target_table
+
+__all__ = [
+    "find_target",
+    "find_targets",
+    "list_targets",
+    "names_of_project",
+    "runtime_words",
+    "target_document",
+    "target_table",
+]

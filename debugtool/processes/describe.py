@@ -1,0 +1,178 @@
+"""All that is to be known about one process: the dear facts, read for the matches only."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from debugtool.manifest import EDITABLE_MARKER, strip_platform
+from debugtool.model import Build, ProcessRef, Runtime, Target
+from debugtool.plugin.agent import paths
+from debugtool.processes.naming import display_name
+from debugtool.processes.plugins import Candidate
+from debugtool.processes.runtime import OTHER, Program, read_link, read_maps, runtime_of
+from debugtool.processes.scan import Seen
+from debugtool.processes.sockets import grpc_address
+from debugtool.processes.table import ProcessTable
+from debugtool.system import SessionRecord
+
+_MARKER_LINES = 10
+_BOOT_TIME = re.compile(r"^btime (\d+)$", re.MULTILINE)
+
+
+def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[SessionRecord] = ()) -> Target | None:
+    """Read all facts of one process.
+
+    Args:
+        candidate: The process, with its launcher.
+        table: The processes it was found among.
+        sessions: Debug sessions that are running.
+
+    Returns:
+        The target; None when the process has ended meanwhile. What another user's process hides is None in it.
+    """
+    seen, launcher, proc = candidate.seen, candidate.launcher, table.proc
+    uid = _effective_uid(seen.pid, proc)
+    if uid is None:
+        return None
+    maps = read_maps(seen.pid, proc)
+    program = table.program(seen)
+    if program is OTHER:
+        program = runtime_of(seen.pid, proc=proc, maps=maps)  # it may embed Python
+    command = table.command(launcher)
+    if program.runtime is Runtime.OTHER or command.script or command.module or launcher is seen:
+        name = display_name(command, launcher.comm)
+    else:
+        name = display_name(table.command(seen), seen.comm)
+    link = read_link(f"{proc}/{seen.pid}/exe")
+    executable = Path(link) if link else None
+    script = _script(seen, launcher, table)
+    return Target(
+        pid=seen.pid,
+        name=name,
+        plugin_id=candidate.manifest.id if candidate.manifest else None,
+        runtime=program.runtime,
+        runtime_version=program.version,
+        build=_build(program, seen.pid, uid, [script, executable]),
+        host=_host(launcher, table),
+        user=_user_name(uid),
+        uid=uid,
+        started_at=_boot_time(proc) + seen.started_ticks / os.sysconf("SC_CLK_TCK"),
+        grpc_address=grpc_address(seen.pid, proc),
+        debugger=_debugger(seen, maps, table, sessions),
+        executable=executable,
+        script=script,
+        cwd=table.cwd(seen),
+        plugin_dir=candidate.manifest.directory if candidate.manifest else None,
+        venv=_venv(seen, table) if program.runtime is Runtime.CPYTHON else None,
+        command_line=seen.argv,
+    )
+
+
+def _effective_uid(pid: int, proc: Path) -> int | None:
+    # Not the owner of /proc/PID: that is root for a process that made itself undumpable.
+    try:
+        status = (proc / str(pid) / "status").read_text(errors="replace")
+    except OSError:
+        return None
+    match = re.search(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _boot_time(proc: Path) -> int:
+    match = _BOOT_TIME.search((proc / "stat").read_text())
+    return int(match[1]) if match else 0
+
+
+def _host(launcher: Seen, table: ProcessTable) -> ProcessRef | None:
+    parent = table.get(launcher.ppid)
+    if parent is None or parent.pid == 1:
+        return None
+    return ProcessRef(parent.pid, display_name(table.command(parent), parent.comm))
+
+
+def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -> Build:
+    if program.runtime is Runtime.GO:
+        return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[program.optimised]
+    if Path(paths.agent_socket(uid, pid)).exists():
+        return Build.DEBUG
+    if any(is_editable_build(path) for path in files if path):
+        return Build.DEBUG
+    return {Runtime.CPYTHON: Build.SOURCE, Runtime.FROZEN: Build.RELEASE}.get(program.runtime, Build.UNKNOWN)
+
+
+def is_editable_build(path: Path) -> bool:
+    """Tell whether a program is what `debugtool build --debug --editable` makes: a launcher with our mark on top."""
+    try:
+        with path.open("rb") as file:
+            if file.read(2) != b"#!":
+                return False
+            return any(EDITABLE_MARKER.encode() in line for line in islice(file, _MARKER_LINES))
+    except OSError:
+        return False
+
+
+def _script(seen: Seen, launcher: Seen, table: ProcessTable) -> Path | None:
+    """Give the script, module file or launcher; the launcher first, because that is what the host starts."""
+    for process in (launcher, seen):
+        command = table.command(process)
+        if command.script:
+            return table.path(process, command.script)
+        cwd = table.cwd(process)
+        if command.module and cwd:
+            base = cwd / command.module.replace(".", "/")
+            for path in (base / "__main__.py", base.with_suffix(".py")):
+                if path.is_file():
+                    return path
+    return None
+
+
+def _venv(seen: Seen, table: ProcessTable) -> Path | None:
+    """Find the virtual environment: the interpreter is named by its path there, and only linked to the real one."""
+    program = seen.argv[0]
+    directories = [os.path.dirname(program)] if "/" in program else _search_path(seen, table)  # noqa: PTH120
+    for directory in directories:
+        interpreter = table.path(seen, directory + "/" + os.path.basename(program))  # noqa: PTH119
+        if interpreter and interpreter.exists():
+            root = interpreter.parent.parent
+            return root if (root / "pyvenv.cfg").is_file() else None
+    return None
+
+
+def _search_path(seen: Seen, table: ProcessTable) -> list[str]:
+    return table.environment(seen).get("PATH", "").split(":")
+
+
+def _debugger(seen: Seen, maps: str, table: ProcessTable, sessions: Sequence[SessionRecord]) -> str | None:
+    """Say in words who debugs a process: one of our sessions, a tracer, or debugpy inside it."""
+    for session in sessions:
+        if (session.target_pid, session.target_started) == (seen.pid, seen.started_ticks):
+            return f"debugtool on {session.host}:{session.port} (pid {session.relay_pid})"
+    tracer = _tracer(seen.pid, table)
+    if tracer:
+        return tracer
+    for child in table.children(seen):
+        if (table.command(child).script or "").endswith("debugpy/adapter"):
+            return f"debugpy (adapter pid {child.pid})"
+    return None
+
+
+def _tracer(pid: int, table: ProcessTable) -> str | None:
+    status = (table.proc / str(pid) / "status").read_text(errors="replace")
+    match = re.search(r"^TracerPid:\s+([1-9]\d*)", status, re.MULTILINE)
+    if not match:
+        return None
+    tracer = table.get(int(match[1]))
+    name = strip_platform(tracer.comm) if tracer else "a process"
+    return f"{name} (pid {match[1]})"

@@ -1,0 +1,164 @@
+"""Which processes are plugins: what go-plugin, a name or a plugin.json says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from debugtool.errors import DebugtoolError
+from debugtool.manifest import Manifest, find_manifest
+from debugtool.model import Runtime
+from debugtool.processes.naming import base_name, has_platform_suffix, names_of
+from debugtool.processes.runtime import read_link
+from debugtool.processes.scan import Seen
+from debugtool.processes.sockets import is_go_plugin_socket, unix_listeners
+from debugtool.processes.table import ProcessTable
+from debugtool.system import socket_inodes
+
+# go-plugin gives each plugin the versions it speaks, whatever its cookie is called; Grafana's cookie is the second.
+# Source: wire specification 1.1 and 2.1.
+_GO_PLUGIN_VARIABLES = (b"PLUGIN_PROTOCOL_VERSIONS=", b"grafana_plugin_type=")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A process that may be meant, with the launcher it was started through.
+
+    Attributes:
+        seen: The process that runs the code.
+        launcher: The process the host started: the same one, or a shell script or bootloader above it.
+        manifest: The plugin.json it belongs to, if there is one.
+        names: All names that it and its launcher answer to, with its plugin id and `executable`.
+        is_plugin: Something says that it is a plugin.
+    """
+
+    seen: Seen
+    launcher: Seen
+    manifest: Manifest | None
+    names: frozenset[str]
+    is_plugin: bool
+
+
+class PluginFinder:
+    """Finds the plugins among the processes of a table; reads each plugin.json once."""
+
+    def __init__(self, table: ProcessTable) -> None:
+        self._table = table
+        self._manifests: dict[Path, Manifest | None] = {}
+
+    def plugins(self) -> list[Candidate]:
+        """Give the plugins: told by the host's environment, the program's name, its plugin.json, or its socket."""
+        told = {seen.pid: seen for seen in self._table.candidates() if self._is_told(seen)}
+        for seen in self._listening(told):
+            told[seen.pid] = seen
+        return self._merged(told, is_plugin=True)
+
+    def others(self, wanted: Iterable[Seen]) -> list[Candidate]:
+        """Give processes as candidates that nothing says to be plugins."""
+        return self._merged({seen.pid: seen for seen in wanted}, is_plugin=False)
+
+    def exactly(self, seen: Seen) -> Candidate:
+        """Give this very process as a candidate, whatever it is."""
+        return self._candidate(seen, seen, is_plugin=False)
+
+    def names(self, seen: Seen) -> frozenset[str]:
+        """Give the names in a process's own command line."""
+        return names_of(self._table.command(seen), seen.comm)
+
+    def _is_told(self, seen: Seen) -> bool:
+        command = self._table.command(seen)
+        return (
+            has_platform_suffix(command.script or command.program)
+            or self._named_by_manifest(seen)
+            or has_go_plugin_variables(self._table.environ_bytes(seen))
+        )
+
+    def _named_by_manifest(self, seen: Seen) -> bool:
+        manifest = self.manifest(seen)
+        return bool(manifest and manifest.executable and base_name(manifest.executable) in self.names(seen))
+
+    def manifest(self, seen: Seen) -> Manifest | None:
+        """Find the plugin.json of a process's script or program, None without one or when it is broken."""
+        command = self._table.command(seen)
+        text = command.script or ("" if command.module else command.program)
+        if not text and command.module:
+            directory = self._table.cwd(seen)
+        elif "/" in text or command.script:
+            path = self._table.path(seen, text)
+            directory = path.parent if path else None
+        else:
+            return None  # found through PATH: no plugin lies there
+        return self._manifest_near(directory) if directory else None
+
+    def _manifest_near(self, directory: Path) -> Manifest | None:
+        if directory not in self._manifests:
+            try:
+                self._manifests[directory] = find_manifest(directory)
+            except (DebugtoolError, OSError):  # somebody's broken or unreadable plugin.json must not hide the others
+                self._manifests[directory] = None
+        return self._manifests[directory]
+
+    def _listening(self, told: dict[int, Seen]) -> list[Seen]:
+        """Find what listens on a go-plugin socket, in any network namespace, and was not told by cheaper signs."""
+        hosts = {seen.ppid for seen in told.values()}  # a host may listen on such a socket for its plugin's callbacks
+        spaces: dict[str, list[Seen]] = {}
+        for seen in self._table.candidates():
+            if seen.pid in hosts:
+                continue
+            space = read_link(f"{self._table.proc}/{seen.pid}/ns/net") or "unreadable"
+            spaces.setdefault(space, []).append(seen)
+        found = []
+        for space, members in spaces.items():
+            if space == "unreadable":
+                continue
+            sockets = {
+                inode
+                for inode, path in unix_listeners(members[0].pid, self._table.proc).items()
+                if is_go_plugin_socket(path)
+            }
+            for seen in told.values():
+                sockets -= socket_inodes(seen.pid, proc=self._table.proc) if sockets else set()
+            rest = (seen for seen in members if sockets and seen.pid not in told)
+            found += [seen for seen in rest if self._holds(seen, sockets)]
+        return found
+
+    def _holds(self, seen: Seen, sockets: set[int]) -> bool:
+        if self._table.program(seen).runtime is Runtime.OTHER:
+            return False
+        return not sockets.isdisjoint(socket_inodes(seen.pid, proc=self._table.proc))
+
+    def _merged(self, found: dict[int, Seen], *, is_plugin: bool) -> list[Candidate]:
+        """Make one candidate of each plugin: its launchers and the helpers that inherited its signs are left out."""
+        candidates: dict[int, Candidate] = {}
+        for seen in sorted(found.values(), key=lambda seen: (seen.started_ticks, seen.pid)):
+            if seen.pid in candidates or (is_plugin and self._inherited(seen, found)):
+                continue
+            worker = self._table.worker(seen)
+            if worker.pid not in candidates:
+                candidates[worker.pid] = self._candidate(worker, seen, is_plugin=is_plugin)
+        return list(candidates.values())
+
+    def _inherited(self, seen: Seen, found: dict[int, Seen]) -> bool:
+        """Tell whether a process has its signs only because its parent is a plugin: a helper, or a fork of it."""
+        parent = found.get(seen.ppid)
+        if parent is None:
+            return False
+        command = self._table.command(seen)
+        own_name = has_platform_suffix(command.script or command.program)
+        return seen.argv == parent.argv or not own_name
+
+    def _candidate(self, worker: Seen, launcher: Seen, *, is_plugin: bool) -> Candidate:
+        manifest = self.manifest(launcher) or self.manifest(worker)
+        names = self.names(worker) | self.names(launcher)
+        named = bool(manifest and manifest.executable and base_name(manifest.executable) in names)
+        if not (is_plugin or named):
+            manifest = None  # it only lies in a plugin's project
+        if manifest:
+            names |= {manifest.id} | ({base_name(manifest.executable)} if manifest.executable else set())
+        return Candidate(worker, launcher, manifest, names, is_plugin)
+
+
+def has_go_plugin_variables(environ: bytes) -> bool:
+    """Tell from the bytes of /proc/PID/environ whether a go-plugin host started the process."""
+    return any(environ.startswith(name) or b"\0" + name in environ for name in _GO_PLUGIN_VARIABLES)
