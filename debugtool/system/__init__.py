@@ -5,8 +5,10 @@ import sys
 PLATFORM: str = sys.platform
 
 # After PLATFORM: the modules of this package read it.
+from debugtool.system.permission import Credentials, Permission, examine, read_scope  # noqa: E402
 from debugtool.system.platform import goos_goarch  # noqa: E402
 from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit  # noqa: E402
+from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not  # noqa: E402
 from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks  # noqa: E402
 from debugtool.system.tcp import (  # noqa: E402
     Listener,
@@ -21,9 +23,15 @@ from debugtool.system.tcp import (  # noqa: E402
 
 __all__ = [
     "PLATFORM",
+    "Cause",
+    "Credentials",
     "Listener",
+    "Permission",
+    "Refusal",
     "SessionRecord",
     "TcpSocket",
+    "examine",
+    "explain_refusal",
     "find_sessions",
     "goos_goarch",
     "is_same_process",
@@ -32,9 +40,11 @@ __all__ = [
     "opened_pidfd",
     "parse_tcp",
     "peer_uid",
+    "read_scope",
     "registered",
     "socket_inodes",
     "start_ticks",
     "tcp_sockets",
     "wait_for_exit",
+    "why_not",
 ]
