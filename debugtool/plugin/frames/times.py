@@ -1,0 +1,92 @@
+"""Times of every kind as nanoseconds since 1970, which is all that Grafana reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from itertools import repeat
+from operator import sub
+from typing import Any
+
+from debugtool.plugin.frames.errors import FrameError
+
+LOWEST_NS = -(2**63)
+HIGHEST_NS = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1)
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
+_DAY_NS = 86_400_000_000_000
+
+
+def out_of_range(name: str, row: int, value: object) -> FrameError:
+    """Make the error for a time that nanoseconds in 64 bits cannot hold."""
+    return FrameError(
+        f"Field {name!r}, row {row}: {value} is outside 1677-09-21 to 2262-04-11, the times Grafana can hold; "
+        "use None or a time inside."
+    )
+
+
+def nanoseconds(name: str, values: Sequence[Any]) -> list[int | None]:
+    """Return nanoseconds since 1970 (UTC) of each value; None where there is none (None, NaT).
+
+    Values without a zone are taken as UTC. Times finer than a nanosecond are rounded down.
+
+    Args:
+        name: The field, for errors.
+        values: datetime, date, pandas Timestamp, numpy datetime64, whole nanoseconds or None.
+
+    Raises:
+        FrameError: A time outside 1677 to 2262.
+    """
+    types = set(map(type, values))
+    if types == {datetime}:
+        quick = _datetimes(values)
+        if quick is not None:
+            return _checked(name, values, quick)
+    return _checked(name, values, [_one(value) for value in values])
+
+
+def _datetimes(values: Sequence[datetime]) -> list[int | None] | None:
+    """Convert datetimes that all have a zone, or all have none; None for a mixture."""
+    epoch = _EPOCH if values[0].tzinfo is None else _EPOCH_UTC
+    try:
+        spans = map(sub, values, repeat(epoch))
+        return [((span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds) * 1000 for span in spans]
+    except TypeError:
+        return None
+
+
+def _checked(name: str, values: Sequence[Any], found: list[int | None]) -> list[int | None]:
+    present = [ns for ns in found if ns is not None]
+    if present and not LOWEST_NS <= min(present) <= max(present) <= HIGHEST_NS:
+        row = next(row for row, ns in enumerate(found) if ns is not None and not LOWEST_NS <= ns <= HIGHEST_NS)
+        raise out_of_range(name, row, values[row])
+    return found
+
+
+def _one(value: Any) -> int | None:
+    """Nanoseconds of one value, unchecked."""
+    if value is None or type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    if isinstance(value, datetime):
+        return _of_timestamp(value) if hasattr(value, "to_pydatetime") else _of_datetime(value)
+    if isinstance(value, date):
+        return (value.toordinal() - _EPOCH_DAY) * _DAY_NS
+    if type(value).__name__ == "datetime64":
+        from debugtool.plugin.frames.numpycolumns import datetime64_ns
+
+        return datetime64_ns(value)
+    return int(value)
+
+
+def _of_datetime(value: datetime) -> int:
+    span = value - (_EPOCH if value.utcoffset() is None else _EPOCH_UTC)
+    return ((span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds) * 1000
+
+
+def _of_timestamp(value: Any) -> int:
+    """Nanoseconds of a pandas Timestamp: a datetime with nanoseconds beside, and years that datetime does not have."""
+    try:
+        return _of_datetime(value.to_pydatetime(warn=False)) + int(value.nanosecond)
+    except (ValueError, OverflowError, NotImplementedError):
+        return HIGHEST_NS + 1
