@@ -8,6 +8,7 @@ PLATFORM: str = sys.platform
 from debugtool.system.permission import Credentials, Permission, examine, read_scope  # noqa: E402
 from debugtool.system.platform import goos_goarch  # noqa: E402
 from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit  # noqa: E402
+from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope  # noqa: E402
 from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not  # noqa: E402
 from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks  # noqa: E402
 from debugtool.system.tcp import (  # noqa: E402
@@ -30,6 +31,7 @@ __all__ = [
     "Refusal",
     "SessionRecord",
     "TcpSocket",
+    "ask_on_terminal",
     "examine",
     "explain_refusal",
     "find_sessions",
@@ -45,6 +47,7 @@ __all__ = [
     "socket_inodes",
     "start_ticks",
     "tcp_sockets",
+    "temporarily_relax_ptrace_scope",
     "wait_for_exit",
     "why_not",
 ]
