@@ -18,6 +18,11 @@ FILENAME = "plugin.json"
 EDITABLE_MARKER = "# debugtool: editable debug build"
 """Stands in the first lines of a program that `debugtool build --debug --editable` made."""
 
+EDITABLE_SOURCE = "# source: "
+"""Begins the line of such a program that names the source file it runs, absolute."""
+
+_LAUNCHER_HEAD = 4096  # bytes that hold both lines
+
 # Where a plugin.json lies below a project's root, in the order in which they are believed: dist/ is a copy of src/.
 _LAYOUTS = (".", "src", "dist")
 
@@ -179,7 +184,7 @@ def artefact_name(executable: str, goos: str | None = None, goarch: str | None =
         goarch: Go's name of the processor, this machine's by default.
 
     Source:
-        Grafana starts exactly this name and falls back to no other (wire specification 2.7).
+        Grafana starts exactly this name and falls back to no other.
     """
     here = goos_goarch()
     goos, goarch = goos or here[0], goarch or here[1]
@@ -196,3 +201,17 @@ def artefact_path(manifest: Manifest, goos: str | None = None, goarch: str | Non
 def strip_platform(filename: str) -> str:
     """Take `_<os>_<arch>` and `.exe` from a file name: `my-datasource_linux_amd64.exe` is `my-datasource`."""
     return _PLATFORM_SUFFIX.sub("", filename.removesuffix(".exe"))
+
+
+def editable_source(program: Path) -> Path | None:
+    """Give the source file that an editable build runs; None when the program is none, or cannot be read."""
+    try:
+        with program.open("rb") as file:
+            head = file.read(_LAUNCHER_HEAD).decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
+    lines = head.split("\n")
+    if EDITABLE_MARKER not in lines:
+        return None
+    source = next((line.removeprefix(EDITABLE_SOURCE) for line in lines if line.startswith(EDITABLE_SOURCE)), None)
+    return Path(source) if source else None

@@ -1,0 +1,19 @@
+"""Editors' configuration: the one entry of ours in launch.json."""
+
+from debugtool.editors.entries import CONFIGURATION_NAME, DEFAULT_PORT, PathMapping, debugpy_entry, templates_directory
+from debugtool.editors.launch_json import LaunchJson, LaunchJsonError, entry_text, write_launch_json
+from debugtool.editors.workspace import find_workspace, path_mappings
+
+__all__ = [
+    "CONFIGURATION_NAME",
+    "DEFAULT_PORT",
+    "LaunchJson",
+    "LaunchJsonError",
+    "PathMapping",
+    "debugpy_entry",
+    "entry_text",
+    "find_workspace",
+    "path_mappings",
+    "templates_directory",
+    "write_launch_json",
+]

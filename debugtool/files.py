@@ -1,0 +1,68 @@
+"""Writing a file so that others see the old one or the new one, never a half."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write beside and rename: a reader, or a program running from the file, keeps what it has open.
+
+    A symlink stays one: the file that it points to is replaced. Mode, owner, access lists and attributes of a file that
+    was there are kept. A new file gets the owner of its directory, so that root leaves nothing of its own behind in
+    another user's project.
+
+    Args:
+        path: Where to write; its directory exists.
+        data: The whole content.
+        mode: Permission bits, e.g. 0o755; by default those of the file that was there, or what the umask gives.
+
+    Raises:
+        OSError: It could not be written, or not with that owner; nothing has changed then.
+    """
+    real = Path(os.path.realpath(path))
+    old = real.stat() if real.exists() else None
+    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
+    beside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if old is not None:
+            shutil.copystat(real, beside)
+            os.utime(beside)
+        beside.chmod(mode if mode is not None else old.st_mode & 0o7777 if old else 0o666 & ~_umask())
+        take_owner(beside, old or real.parent.stat())
+        beside.replace(real)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        raise
+
+
+def take_owner(path: Path, owner: os.stat_result) -> None:
+    """Give a file of ours to the owner and group of another one, if they differ.
+
+    Raises:
+        OSError: We may not. A group alone that we may not give is left as it is.
+    """
+    mine = path.stat()
+    if mine.st_uid == owner.st_uid and mine.st_gid == owner.st_gid:
+        return
+    try:
+        os.chown(path, owner.st_uid, owner.st_gid)
+    except PermissionError:
+        if mine.st_uid != owner.st_uid:
+            raise
+
+
+def _umask() -> int:
+    """Read the umask; the one way Python has is to set it."""
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
