@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -133,5 +132,4 @@ class Keeper:
             await process.release()
             return
         ending = await process.stop(force)
-        with contextlib.suppress(BrokenPipeError):  # who read our events may have gone first
-            self._reporter.event("stopped", pid=process.pid, code=ending.code, signal=ending.signal)
+        self._reporter.event("stopped", pid=process.pid, code=ending.code, signal=ending.signal)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -29,8 +31,13 @@ class JsonReporter:
         self._min_level = LEVELS.index(min_level)
 
     def event(self, event: str, **fields: object) -> None:
-        """Print an event."""
-        print(output.event_line(event, **fields), flush=True)
+        """Print an event; when nobody reads them any more, end as SIGTERM would."""
+        try:
+            print(output.event_line(event, **fields), flush=True)
+        except BrokenPipeError:
+            # What is left in the buffer would fail again at the interpreter's end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            signal.raise_signal(signal.SIGTERM)
 
     def log(self, pid: int, line: LogLine) -> None:
         """Print a `log` event."""
