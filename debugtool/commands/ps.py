@@ -29,7 +29,7 @@ def ps(name: str | None, everything: bool, as_json: bool) -> None:
         output.print_json([processes.target_document(target) for target in targets])
     elif targets:
         click.echo("\n".join(processes.target_table(targets)))
+    elif everything:
+        click.echo("No Python or Go process is running. Start your plugin's host.", err=True)
     else:
-        click.echo(
-            "No plugin is running. Start its host, or see all Python and Go processes: debugtool ps --all", err=True
-        )
+        click.echo("No plugin is running. Start its host, or see every process: debugtool ps --all", err=True)

@@ -8,17 +8,19 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from debugtool.manifest import EDITABLE_MARKER, strip_platform
 from debugtool.model import Build, ProcessRef, Runtime, Target
-from debugtool.plugin.agent import paths
 from debugtool.processes.naming import display_name
 from debugtool.processes.plugins import Candidate
 from debugtool.processes.runtime import OTHER, Program, read_link, read_maps, runtime_of
 from debugtool.processes.scan import Seen
 from debugtool.processes.sockets import grpc_address
 from debugtool.processes.table import ProcessTable
-from debugtool.system import SessionRecord
+
+if TYPE_CHECKING:
+    from debugtool.system import SessionRecord
 
 _MARKER_LINES = 10
 _BOOT_TIME = re.compile(r"^btime (\d+)$", re.MULTILINE)
@@ -105,6 +107,8 @@ def _host(launcher: Seen, table: ProcessTable) -> ProcessRef | None:
 def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -> Build:
     if program.runtime is Runtime.GO:
         return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[program.optimised]
+    from debugtool.plugin.agent import paths  # its package takes longer to import than the scan of all processes
+
     if Path(paths.agent_socket(uid, pid)).exists():
         return Build.DEBUG
     if any(is_editable_build(path) for path in files if path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from debugtool.processes.plugins import Candidate, PluginFinder
 from debugtool.processes.rows import target_document, target_table
 from debugtool.processes.scan import PROC
 from debugtool.processes.table import ProcessTable
-from debugtool.system import find_sessions
 
 
 def list_targets(*, everything: bool = False, proc: Path = PROC) -> list[Target]:
@@ -30,15 +28,12 @@ def list_targets(*, everything: bool = False, proc: Path = PROC) -> list[Target]
     """
     table = ProcessTable(proc)
     finder = PluginFinder(table)
-    found = finder.plugins()
-    if everything:
-        taken = {candidate.seen.pid for candidate in found} | {candidate.launcher.pid for candidate in found}
-        found += finder.others(
-            seen
-            for seen in table.candidates()
-            if seen.pid not in taken and table.program(seen).runtime is not Runtime.OTHER
-        )
-    return _described(found, table)
+    plugins = finder.plugins()
+    if not everything:
+        return _described(plugins, table)
+    taken = _taken(plugins)
+    code = (seen for seen in table.candidates() if table.program(seen).runtime is not Runtime.OTHER)
+    return _described(plugins + finder.others(seen for seen in code if seen.pid not in taken), table)
 
 
 def find_targets(
@@ -114,7 +109,7 @@ def names_of_project(directory: Path) -> set[str]:
 
 def _named(names: set[str], finder: PluginFinder, table: ProcessTable) -> list[Candidate]:
     plugins = [candidate for candidate in finder.plugins() if names & candidate.names]
-    taken = {candidate.seen.pid for candidate in plugins} | {candidate.launcher.pid for candidate in plugins}
+    taken = _taken(plugins)
     others = [seen for seen in table.candidates() if seen.pid not in taken and names & finder.names(seen)]
     found = plugins + finder.others(others)
     # A script's editor, its log's `tail` and the like do not have its name, but a shell loop around it may.
@@ -122,9 +117,17 @@ def _named(names: set[str], finder: PluginFinder, table: ProcessTable) -> list[C
     return code or found
 
 
+def _taken(plugins: list[Candidate]) -> set[int]:
+    return {pid for candidate in plugins for pid in (candidate.seen.pid, candidate.launcher.pid)}
+
+
 def _described(candidates: Iterable[Candidate], table: ProcessTable) -> list[Target]:
     candidates = list(candidates)
-    sessions = find_sessions() if candidates else []
+    if not candidates:
+        return []
+    from debugtool.system import find_sessions  # needs the agent's package, which takes longer than the scan
+
+    sessions = find_sessions()
     found = [target for candidate in candidates if (target := describe(candidate, table, sessions))]
     return sorted(found, key=lambda target: (target.started_at, target.pid))
 
@@ -136,7 +139,8 @@ def _by_pid(pid: int, proc: Path) -> Target:
     if seen and seen.state not in "ZX":
         finder = PluginFinder(table)
         plugins = [one for one in finder.plugins() if pid in (one.seen.pid, one.launcher.pid)]
-        target = describe(plugins[0] if plugins else finder.exactly(seen), table, find_sessions())
+        candidate = plugins[0] if plugins else finder.exactly(seen)
+        target = next(iter(_described([candidate], table)), None)
     if target is None:
         why = "It has ended; its parent has not collected it yet." if seen else "There is no process of that number."
         raise ProcessGone(f"Process {pid} is gone.", why=why, next_step="List the running plugins: debugtool ps")
@@ -144,6 +148,8 @@ def _by_pid(pid: int, proc: Path) -> Target:
 
 
 def _not_found(name: str, names: set[str], finder: PluginFinder, table: ProcessTable) -> NotFound:
+    import difflib
+
     plugins = finder.plugins()
     known = {one for candidate in plugins for one in candidate.names}
     known |= {one for seen in table.candidates() for one in finder.names(seen)}

@@ -46,9 +46,15 @@ class PluginFinder:
     def __init__(self, table: ProcessTable) -> None:
         self._table = table
         self._manifests: dict[Path, Manifest | None] = {}
+        self._plugins: list[Candidate] | None = None
 
     def plugins(self) -> list[Candidate]:
         """Give the plugins: told by the host's environment, the program's name, its plugin.json, or its socket."""
+        if self._plugins is None:
+            self._plugins = self._find_plugins()
+        return self._plugins
+
+    def _find_plugins(self) -> list[Candidate]:
         told = {seen.pid: seen for seen in self._table.candidates() if self._is_told(seen)}
         for seen in self._listening(told):
             told[seen.pid] = seen

@@ -24,6 +24,7 @@ class ProcessTable:
         self._children: dict[int, list[Seen]] = defaultdict(list)
         for seen in self._seen.values():
             self._children[seen.ppid].append(seen)
+        self._candidates: list[Seen] | None = None
         self._commands: dict[int, Command] = {}
         self._programs: dict[int, Program] = {}
         self._environments: dict[int, dict[str, str]] = {}
@@ -32,8 +33,13 @@ class ProcessTable:
         """Give one process, None when it was not there."""
         return self._seen.get(pid)
 
-    def candidates(self) -> Iterator[Seen]:
+    def candidates(self) -> list[Seen]:
         """Give what could be somebody's plugin: neither kernel threads nor zombies, debuggers, or debugtool itself."""
+        if self._candidates is None:
+            self._candidates = list(self._possible())
+        return self._candidates
+
+    def _possible(self) -> Iterator[Seen]:
         own = os.getpid()
         for seen in self._seen.values():
             if seen.argv and seen.state not in _GONE and seen.pid != own:

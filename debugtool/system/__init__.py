@@ -1,26 +1,30 @@
 """Facts of this machine: the only package that asks which platform this is."""
 
+from __future__ import annotations
+
+import importlib
 import sys
+from typing import TYPE_CHECKING
 
 PLATFORM: str = sys.platform
 
-# After PLATFORM: the modules of this package read it.
-from debugtool.system.permission import Credentials, Permission, examine, read_scope  # noqa: E402
-from debugtool.system.platform import goos_goarch  # noqa: E402
-from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit  # noqa: E402
-from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope  # noqa: E402
-from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not  # noqa: E402
-from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks  # noqa: E402
-from debugtool.system.tcp import (  # noqa: E402
-    Listener,
-    TcpSocket,
-    listener_owner,
-    loopback_peer_uid,
-    parse_tcp,
-    peer_uid,
-    socket_inodes,
-    tcp_sockets,
-)
+if TYPE_CHECKING:
+    from debugtool.system.permission import Credentials, Permission, examine, read_scope
+    from debugtool.system.platform import goos_goarch
+    from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
+    from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
+    from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
+    from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks
+    from debugtool.system.tcp import (
+        Listener,
+        TcpSocket,
+        listener_owner,
+        loopback_peer_uid,
+        parse_tcp,
+        peer_uid,
+        socket_inodes,
+        tcp_sockets,
+    )
 
 __all__ = [
     "PLATFORM",
@@ -51,3 +55,31 @@ __all__ = [
     "wait_for_exit",
     "why_not",
 ]
+
+# Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
+# of them, and all together take longer to import than its look at 2,000 processes.
+_HOMES = {
+    "permission": ("Credentials", "Permission", "examine", "read_scope"),
+    "platform": ("goos_goarch",),
+    "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
+    "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
+    "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
+    "sessions": ("SessionRecord", "find_sessions", "registered", "start_ticks"),
+    "tcp": (
+        "Listener",
+        "TcpSocket",
+        "listener_owner",
+        "loopback_peer_uid",
+        "parse_tcp",
+        "peer_uid",
+        "socket_inodes",
+        "tcp_sockets",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"debugtool.system.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from debugtool.model import ProcessRef
+
+if TYPE_CHECKING:
+    import socket
 
 PROC = Path("/proc")
 
