@@ -148,16 +148,25 @@ def whole(lowest: int, highest: int) -> Kind:
     return Kind(check, check)
 
 
+def _real(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise wrong_type(where, value, "a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise wrong_type(where, value, "a number that a double can hold") from None
+
+
 def _finite(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    number = _real(value, where)
+    if not math.isfinite(number):
         raise wrong_type(where, value, "a finite number")
-    return int(value) if isinstance(value, Integral) else float(value)
+    return number
 
 
 def _write_real(value: Any, where: str) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise wrong_type(where, value, "a number")
-    return _finite(value, where) if math.isfinite(value) else None
+    number = _real(value, where)
+    return number if math.isfinite(number) else None
 
 
 def _read_threshold(value: Any, where: str) -> float:
