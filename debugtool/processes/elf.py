@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
+# A program file is somebody else's: what it says about sizes is not believed.
+_NAMES_BYTES = 1 << 20
+
 # e_shoff, then (at the second offset) e_shentsize, e_shnum, e_shstrndx; and a section header's fields up to its size.
 # Source: elf(5), Elf64_Ehdr and Elf32_Ehdr.
 _LAYOUT = {2: (40, "Q", 58, "IIQQQQ"), 1: (32, "I", 46, "IIIIII")}
@@ -28,8 +31,8 @@ def elf_sections(file: BinaryIO) -> dict[str, tuple[int, int]]:
             return {}
         *_, names_offset, names_size = headers[names_index]
         file.seek(names_offset)
-        names = file.read(names_size)
-    except (struct.error, IndexError):  # cut short
+        names = file.read(min(names_size, _NAMES_BYTES))
+    except (struct.error, IndexError, OverflowError, OSError):  # cut short, or offsets beyond any file
         return {}
     return {
         names[header[0] : names.find(b"\0", header[0])].decode(errors="replace"): (header[4], header[5])

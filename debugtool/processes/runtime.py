@@ -23,6 +23,9 @@ _GO_FLAGS_AT = 15
 _GO_STRINGS_INLINE = 2
 _GO_STRINGS_AT = 32
 
+# A section that says it is larger is not believed; libpython's read-only data are 5 MB.
+_SECTION_BYTES = 64 << 20
+
 _LIBPYTHON = re.compile(r"(/.*/libpython(3\.\d+)[a-z]*\.so[.\d]*)(?: \(deleted\))?$", re.MULTILINE)
 _PATCH_LEVEL = re.compile(rb"(\d{1,2}(?:(?:a|b|rc)\d+)?\+?)\0")
 _DIGITS_AND_DOT = frozenset(b"%c" % character for character in b"0123456789.")
@@ -95,7 +98,7 @@ def _examine(file: BinaryIO) -> Program:
     if ".go.buildinfo" in sections:
         offset, size = sections[".go.buildinfo"]
         file.seek(offset)
-        return parse_go_buildinfo(file.read(size))
+        return parse_go_buildinfo(file.read(min(size, _SECTION_BYTES)))
     if "pydata" in sections:
         offset, size = sections["pydata"]
         file.seek(max(offset, offset + size - 4096))
@@ -152,7 +155,7 @@ def python_version_in(path: str, minor: str) -> str | None:
             with open(path, "rb") as file:  # noqa: PTH123 - `path` is text everywhere here
                 offset, size = elf_sections(file).get(".rodata", (0, 0))
                 file.seek(offset)
-                _known_versions[key] = find_version(file.read(size), minor)
+                _known_versions[key] = find_version(file.read(min(size, _SECTION_BYTES)), minor)
         return _known_versions[key]
     except OSError:
         return None

@@ -1,0 +1,66 @@
+"""What program files say about themselves."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+import pytest
+
+from debugtool.model import Runtime
+from debugtool.processes.elf import elf_sections
+from debugtool.processes.runtime import find_version, parse_go_buildinfo, parse_pyinstaller_cookie
+
+
+def varint_string(data: bytes) -> bytes:
+    length, prefix = len(data), b""
+    while length >= 0x80:
+        prefix += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return prefix + bytes([length]) + data
+
+
+def go_buildinfo(version: str, *settings: str) -> bytes:
+    lines = "\n".join(["path\tplugin/pkg", "mod\tplugin\t(devel)\t", *settings, ""])
+    mark = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6"
+    head = b"\xff Go buildinf:" + bytes([8, 2]) + bytes(16)
+    return head + varint_string(version.encode()) + varint_string(mark + lines.encode() + mark)
+
+
+def test_go_release_and_debug_builds() -> None:
+    release = parse_go_buildinfo(go_buildinfo("go1.26.8", "build\tCGO_ENABLED=0"))
+    assert (release.runtime, release.version, release.optimised) == (Runtime.GO, "go1.26.8", True)
+    debug = parse_go_buildinfo(go_buildinfo("go1.22.0 X:boringcrypto", 'build\t-gcflags="all=-N -l"'))
+    assert (debug.version, debug.optimised) == ("go1.22.0", False)
+
+
+def test_go_before_1_18_kept_pointers_and_so_has_no_version() -> None:
+    program = parse_go_buildinfo(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(32))
+    assert (program.runtime, program.version, program.optimised) == (Runtime.GO, None, None)
+
+
+def test_pyinstaller_cookie_gives_the_python_it_was_built_with() -> None:
+    cookie = struct.pack("!8sIIII64s", b"MEI\014\013\012\013\016", 100, 10, 20, 313, b"libpython3.13.so.1.0")
+    program = parse_pyinstaller_cookie(b"\0" * 50 + cookie + b"\0" * 8)
+    assert (program.runtime, program.version, program.bootloader) == (Runtime.FROZEN, "3.13", True)
+    assert parse_pyinstaller_cookie(b"nothing of the kind").runtime is Runtime.OTHER
+
+
+@pytest.mark.parametrize(
+    ("data", "version"),
+    [
+        (b"\x003.11.7\0", "3.11.7"),
+        (b"python-3.11.14+\0", "3.11.14+"),
+        (b"\x003.11.0rc2\0", "3.11.0rc2"),
+        (b"1.3.11.7\0 libpython3.11.so\0", None),
+        (b"3.11.7 (main)\0", None),
+        (b"3.45.1\0", None),
+    ],
+)
+def test_the_full_version_among_other_strings(data: bytes, version: str | None) -> None:
+    assert find_version(data, "3.11") == version
+
+
+@pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + b"\xff" * 80])
+def test_what_is_no_whole_elf_file_has_no_sections(content: bytes) -> None:
+    assert elf_sections(io.BytesIO(content)) == {}
