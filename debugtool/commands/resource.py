@@ -48,7 +48,7 @@ def resource(
 
     status = 0
     head: dict[str, Sequence[str]] = {}
-    body = bytearray()
+    body, last = bytearray(), b""
     stdout = sys.stdout.buffer
 
     def on_head(code: int, answered: Mapping[str, Sequence[str]]) -> None:
@@ -60,9 +60,11 @@ def resource(
             click.echo("\n".join((f"{code}", *lines, "")), err=True)
 
     def on_body(piece: bytes) -> None:
+        nonlocal last
         if as_json:
             body.extend(piece)
         else:
+            last = piece[-1:]
             stdout.write(piece)
             stdout.flush()
 
@@ -73,6 +75,8 @@ def resource(
         output.print_json({"status": status, "headers": head, "body": devhost.readable_body(bytes(body))})
     elif status >= 400 and not include:
         click.echo(f"{callee.target} answered {status}.", err=True)
+    elif last != b"\n" and stdout.isatty():
+        click.echo()
     ctx.exit(1 if status >= 400 else 0)
 
 

@@ -26,9 +26,7 @@ from debugtool.errors import ExitCode
 @click.option(
     "--log-level",
     type=click.Choice(["trace", "debug", "info", "warn", "error"]),
-    default="debug",
-    show_default=True,
-    help="Least level of the plugin's log that is shown.",
+    help="Least level of log entries to show; plain text is always shown.  [default: info; with --json: trace]",
 )
 @_options.json_events
 @click.pass_context
@@ -41,7 +39,7 @@ def run(
     forward_env: bool,
     variables: tuple[str, ...],
     provisioning: Path | None,
-    log_level: str,
+    log_level: str | None,
     as_json: bool,
 ) -> None:
     """Start the plugin of DIR as Grafana does, keep it running, and serve Grafana's HTTP API.
@@ -67,7 +65,11 @@ def run(
         provisioning=provisioning,
     )
     name = manifest.executable or manifest.id
-    reporter = devhost.JsonReporter(log_level) if as_json else devhost.HumanReporter(Path(name).name, log_level)
+    reporter = (
+        devhost.JsonReporter(log_level or "trace")
+        if as_json
+        else devhost.HumanReporter(Path(name).name, log_level or "info")
+    )
     others = [target.pid for target in processes.list_targets() if program in (target.executable, target.script)]
     if devhost.run_host(request, reporter, others) == signal.SIGINT:
         ctx.exit(int(ExitCode.INTERRUPTED))

@@ -24,13 +24,29 @@ class LogLine:
         level: One of LEVELS.
         message: Its text.
         fields: The other keys of a JSON line.
+        plain: It was text, not an hclog entry: a print, a traceback, a panic.
         would_crash_host: Name of the key that makes Grafana itself panic, because it is not a string; empty if none.
     """
 
     level: str
     message: str
     fields: dict[str, object] = field(default_factory=dict)
+    plain: bool = False
     would_crash_host: str = ""
+
+    def text(self) -> str:
+        """Lay it out: the message, `key=value` for each field, and fields of several lines (a traceback) below."""
+        short = [f"{key}={_value(value)}" for key, value in self.fields.items() if not _is_block(value)]
+        blocks = [str(value).rstrip("\n") for value in self.fields.values() if _is_block(value)]
+        return "\n".join([" ".join([self.message, *short]), *blocks])
+
+
+def _is_block(value: object) -> bool:
+    return isinstance(value, str) and "\n" in value
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) and value and " " not in value else json.dumps(value, default=str)
 
 
 class LineSplitter:
@@ -95,17 +111,17 @@ class LogParser:
             go-plugin client.go (logStderr) and log_entry.go (parseJSON).
         """
         if not whole:
-            return LogLine("debug", line)
+            return LogLine("debug", line, plain=True)
         entry = _json_object(line)
         return self._plain(line) if entry is None else _from_json(line, entry) or self._plain(line)
 
     def _plain(self, line: str) -> LogLine:
         for tag, level in _TAGS:
             if line.startswith(tag):
-                return LogLine(level, line)
+                return LogLine(level, line, plain=True)
         if line.startswith(("panic: ", "fatal error: ")):
             self._in_panic = True
-        return LogLine("error" if self._in_panic else "debug", line)
+        return LogLine("error" if self._in_panic else "debug", line, plain=True)
 
 
 def _json_object(line: str) -> dict[str, object] | None:
@@ -134,7 +150,7 @@ def _from_json(line: str, entry: dict[str, object]) -> LogLine | None:
         return None
     level = str(entry.pop("@level", "")).strip().lower()
     if level not in LEVELS:
-        return LogLine("debug", line)
+        return LogLine("debug", line, plain=True)
     message = str(entry.pop("@message", ""))
     entry.pop("@timestamp", None)
     entry.pop("timestamp", None)  # Grafana's log wrapper drops it as well

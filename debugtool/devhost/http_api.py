@@ -81,7 +81,9 @@ def _error(status: int, message: str, message_id: str = "", error: str = "") -> 
 
 
 def _json(status: int, document: object) -> web.Response:
-    return web.json_response(document, status=status, dumps=lambda value: json.dumps(value, allow_nan=False))
+    return web.json_response(
+        document, status=status, dumps=lambda value: json.dumps(value, allow_nan=False, separators=(",", ":"))
+    )
 
 
 class _Api:

@@ -39,7 +39,7 @@ class PluginOutput:
 
     def note(self, level: str, message: str, **fields: object) -> None:
         """Add a line of the host's own to the plugin's log."""
-        self._on_log(LogLine(level, message, fields))
+        self._on_log(LogLine(level, message, fields, plain=True))
 
     async def _read_stdout(self, pipe: IO[bytes]) -> None:
         splitter = LineSplitter()
@@ -69,8 +69,8 @@ class PluginOutput:
             self._take_stderr(parser, line, whole)
 
     def _take_stderr(self, parser: LogParser, line: str, whole: bool) -> None:
-        self.stderr_tail.append(line)
         entry = parser.parse(line, whole=whole)
+        self.stderr_tail.extend(entry.text().splitlines())
         self._on_log(entry)
         if entry.would_crash_host:
             self.note("warn", f"the line above would crash Grafana itself: its {entry.would_crash_host} is no string")

@@ -24,11 +24,11 @@ class JsonReporter:
     """One JSON object per line on stdout.
 
     Args:
-        min_level: Log lines below it are left out.
+        min_level: Log entries below it are left out; plain text never is.
     """
 
     def __init__(self, min_level: str = "trace") -> None:
-        self._min_level = LEVELS.index(min_level)
+        self._min_level = min_level
 
     def event(self, event: str, **fields: object) -> None:
         """Print an event; when nobody reads them any more, end as SIGTERM would."""
@@ -41,7 +41,7 @@ class JsonReporter:
 
     def log(self, pid: int, line: LogLine) -> None:
         """Print a `log` event."""
-        if LEVELS.index(line.level) >= self._min_level:
+        if _is_shown(line, self._min_level):
             self.event("log", pid=pid, level=line.level, message=line.message, fields=line.fields)
 
     def failed(self, error: DebugtoolError, retry_s: float) -> None:
@@ -54,12 +54,12 @@ class HumanReporter:
 
     Args:
         name: What the plugin is called.
-        min_level: Log lines below it are left out.
+        min_level: Log entries below it are left out; plain text, such as what the plugin prints, never is.
     """
 
-    def __init__(self, name: str, min_level: str = "trace") -> None:
+    def __init__(self, name: str, min_level: str = "info") -> None:
         self._name = name
-        self._min_level = LEVELS.index(min_level)
+        self._min_level = min_level
         self._last_failure = ""
         self._console = _console() if sys.stderr.isatty() else None
 
@@ -105,10 +105,9 @@ class HumanReporter:
 
     def log(self, pid: int, line: LogLine) -> None:
         """Show a log line: level, text, fields."""
-        if LEVELS.index(line.level) < self._min_level:
-            return
-        fields = "".join(f" {key}={_value(value)}" for key, value in line.fields.items())
-        self._say(f"  {line.level:5} | {line.message}{fields}", _COLOURS[line.level])
+        if _is_shown(line, self._min_level):
+            text = line.text().replace("\n", "\n        | ")
+            self._say(f"  {line.level:5} | {text}", _COLOURS[line.level])
 
     def failed(self, error: DebugtoolError, retry_s: float) -> None:
         """Show why a restart failed: all of it the first time, one line while it stays the same."""
@@ -127,8 +126,8 @@ def _console() -> Console:
     return Console(stderr=True)
 
 
-def _value(value: object) -> str:
-    return value if isinstance(value, str) and value and " " not in value else json.dumps(value, default=str)
+def _is_shown(line: LogLine, min_level: str) -> bool:
+    return line.plain or LEVELS.index(line.level) >= LEVELS.index(min_level)
 
 
 def _ending(fields: dict[str, object]) -> str:
