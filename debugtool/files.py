@@ -45,6 +45,19 @@ def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
         raise
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory, and those above it, with the owner of the one they are in.
+
+    Raises:
+        OSError: It could not be made.
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir()
+    take_owner(path, path.parent.stat())
+
+
 def take_owner(path: Path, owner: os.stat_result) -> None:
     """Give a file of ours to the owner and group of another one, if they differ.
 

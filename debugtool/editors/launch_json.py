@@ -9,7 +9,7 @@ from pathlib import Path
 from debugtool.editors.jsonc import JsoncError, Node, parse
 from debugtool.editors.jsonc_edit import DEFAULT_INDENT, Edit, Layout
 from debugtool.errors import DebugtoolError, ExitCode
-from debugtool.files import replace_file, take_owner
+from debugtool.files import make_directory, replace_file
 
 WORKSPACE_FOLDER = "${workspaceFolder}"
 _ATTEMPTS = 3  # an editor that saves between our read and our write is read again
@@ -111,10 +111,8 @@ def _refuse_read_only(path: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    directory = path.parent
-    if not directory.is_dir():
-        directory.mkdir()
-        take_owner(directory, directory.parent.stat())
+    if path.parents[1].is_dir():  # a workspace that is not there is an error
+        make_directory(path.parent)
     replace_file(path, data)
 
 

@@ -1,0 +1,177 @@
+"""The editable debug build: a launcher in dist/ that runs the source tree with the debug agent."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from debugtool.builds.assets import copy_assets
+from debugtool.builds.entry import find_entry, find_interpreter
+from debugtool.errors import DebugtoolError, ExitCode, NotFound, Unsupported
+from debugtool.files import make_directory, replace_file
+from debugtool.manifest import (
+    EDITABLE_MARKER,
+    EDITABLE_SOURCE,
+    Manifest,
+    artefact_name,
+    find_manifest,
+)
+from debugtool.system import goos_goarch
+
+# Linux reads 256 bytes of a first line since 5.1 and 128 before, the newline among them.
+_SHEBANG_MAX = 127
+_NO_PLAIN_QUOTES = re.compile(r"[\"$`\\'\n]")
+
+_LAUNCHER = """\
+{shebang}
+{marker}
+{source}{entry}
+{exec_line}# It runs the source tree, so an edit needs only a restart, and lets `debugtool attach` in: not for release.
+import sys
+
+if not sys.flags.safe_path:
+    del sys.path[0]  # this directory: it holds the built plugin, no modules
+
+from debugtool.plugin import agent, editable
+
+agent.start(__file__)
+editable.run({entry!r}, root={root!r})
+"""
+
+
+@dataclass(frozen=True)
+class EditableBuild:
+    """What an editable build made.
+
+    Attributes:
+        plugin_id: `id` of its plugin.json.
+        artefact: The program in dist/ that the host starts.
+        entry: The source file that it runs.
+        interpreter: The Python that runs it.
+        copied: The files of dist/ that were brought up to date.
+        elapsed_ms: How long the build took, milliseconds.
+    """
+
+    plugin_id: str
+    artefact: Path
+    entry: Path
+    interpreter: Path
+    copied: tuple[Path, ...]
+    elapsed_ms: int
+
+
+def build_editable(directory: Path) -> EditableBuild:
+    """Make `dist/<executable>_<os>_<arch>` of a Python plugin, which runs its sources with the debug agent.
+
+    The program is replaced in one step: a plugin that runs from the old one runs on. `VIRTUAL_ENV` is read, see
+    `find_interpreter`.
+
+    Args:
+        directory: The project, or a directory in it.
+
+    Raises:
+        NotFound: There is no plugin.json, or no entry point.
+        DebugtoolError: plugin.json names no backend, no Python can run it, or dist/ cannot be written.
+        Unsupported: On Windows, where a program cannot be a script.
+    """
+    started = time.monotonic()
+    if goos_goarch()[0] == "windows":
+        raise Unsupported(
+            f"No editable build of {directory} on Windows.",
+            why="Windows starts only real programs, and an editable build is a script.",
+            next_step="Build and run the plugin in WSL.",
+        )
+    manifest = _backend_manifest(directory)
+    root = manifest.project_root
+    entry = find_entry(root)
+    interpreter = find_interpreter(root, os.environ.get("VIRTUAL_ENV"))
+    dist = root / "dist"
+    artefact = _artefact(manifest, dist)
+    text = launcher_text(interpreter, entry, root)
+    try:
+        make_directory(artefact.parent)
+        copied = copy_assets(manifest, dist)
+        replace_file(artefact, text, mode=0o755)
+    except OSError as error:
+        failure = DebugtoolError(
+            f"Could not write {dist}.",
+            why=f"{error.strerror}: {error.filename or dist}.",
+            next_step="Make it writable for this user, or remove what is in the way.",
+        )
+        failure.exit_code = ExitCode.REFUSED if isinstance(error, PermissionError) else ExitCode.FAILED
+        raise failure from error
+    elapsed_ms = round((time.monotonic() - started) * 1000)
+    return EditableBuild(manifest.id, artefact, entry, interpreter, tuple(copied), elapsed_ms)
+
+
+def launcher_text(interpreter: Path, entry: Path, root: Path) -> bytes:
+    """Write the program: a script with an absolute interpreter, because the host passes no environment to find one by.
+
+    Raises:
+        DebugtoolError: A path has a character that such a script cannot hold.
+    """
+    shebang, exec_line = f"#!{interpreter}", ""
+    if len(os.fsencode(shebang)) > _SHEBANG_MAX - 1 or re.search(r"\s", str(interpreter)):
+        # The kernel would cut it. To the shell this line runs Python; to Python it is a string without effect.
+        shebang, exec_line = "#!/bin/sh", f"'''exec' \"{interpreter}\" \"$0\" \"$@\"\n' '''\n"
+        if _NO_PLAIN_QUOTES.search(str(interpreter)):
+            raise _unusable_path(interpreter, "it has a quote, a backslash, a dollar sign or a line break in it")
+    if "\n" in f"{entry}{root}":
+        raise _unusable_path(entry, "it has a line break in it")
+    text = _LAUNCHER.format(
+        shebang=shebang,
+        marker=EDITABLE_MARKER,
+        source=EDITABLE_SOURCE,
+        entry=str(entry),
+        root=str(root),
+        exec_line=exec_line,
+    )
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise _unusable_path(entry, "it is not UTF-8") from error
+
+
+def _unusable_path(path: Path, why: str) -> DebugtoolError:
+    return DebugtoolError(
+        f"Could not write a launcher for {str(path)!r}.",
+        why=f"A script cannot name this path: {why}.",
+        next_step="Move the project, or its virtual environment, to a directory with a plainer name.",
+    )
+
+
+def _backend_manifest(directory: Path) -> Manifest:
+    found = find_manifest(directory)
+    # From within dist/ its copy is found first; the project's own is what counts.
+    manifest = find_manifest(found.project_root) if found else None
+    if manifest is None:
+        raise NotFound(
+            f"There is no plugin in {directory.absolute()}.",
+            why="No plugin.json there, in its src/ or dist/, or above it up to the git root.",
+            next_step="Name the plugin's directory, or create a plugin with: debugtool new my-datasource",
+        )
+    if not manifest.executable or not manifest.backend:
+        missing = "`backend` is not true" if manifest.executable else "it names no `executable`"
+        raise DebugtoolError(
+            f"The plugin {manifest.id} has no backend to build.",
+            why=f"In {manifest.path} {missing}.",
+            next_step=f'Add to it: "backend": true, "executable": "{manifest.executable or manifest.id}"',
+        )
+    return manifest
+
+
+def _artefact(manifest: Manifest, dist: Path) -> Path:
+    """Give the program in dist/, where plugin.json's copy will be."""
+    base = next((base for base in (dist.parent / "src", dist) if manifest.directory.is_relative_to(base)), dist.parent)
+    below = manifest.directory.relative_to(base)
+    artefact = Path(os.path.normpath(dist / below / artefact_name(manifest.executable or "")))
+    if not artefact.is_relative_to(dist):
+        raise DebugtoolError(
+            f"The plugin {manifest.id} would be built outside of {dist}.",
+            why=f"`executable` in {manifest.path} is {manifest.executable!r}.",
+            next_step="Name a program inside the plugin.",
+        )
+    return artefact
