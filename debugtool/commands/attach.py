@@ -1,0 +1,69 @@
+"""`debugtool attach`: the debugger into a running plugin, an endpoint for the editor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from debugtool.commands import _options
+
+METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS, not imported for the sake of --help
+
+
+@click.command()
+@_options.plugin_name
+@click.option("--pid", type=click.IntRange(min=1), help="The process itself, where a name is not enough.")
+@click.option("--port", type=click.IntRange(0, 65535), default=3222, show_default=True, help="0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--allow-remote", is_flag=True, help="Permit a --host that other machines can reach. Dangerous.")
+@click.option("--method", type=click.Choice(METHODS), help="The way in.  [default: the gentlest that works]")
+@click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
+@click.option("--once", is_flag=True, help="End with the process. This version always does.")
+@click.option("--background", is_flag=True, help="Return once the debugger is ready; the session goes on.")
+@click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="For launch.json.")
+@click.option("--no-launch-json", is_flag=True, help="Leave the editor's configuration alone.")
+@_options.json_events
+def attach(
+    name: str | None,
+    pid: int | None,
+    port: int,
+    host: str,
+    allow_remote: bool,
+    method: str | None,
+    wait: bool,
+    once: bool,
+    background: bool,
+    workspace: Path | None,
+    no_launch_json: bool,
+    as_json: bool,
+) -> None:
+    """Attach a debugger to the plugin NAME, listen for an editor, and stay until Ctrl-C.
+
+    Writes the configuration "Debug backend plugin" into .vscode/launch.json: press F5 there. The plugin runs at full
+    speed until an editor connects, and again once it has left. Ctrl-C lets go; the plugin serves on.
+
+    NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
+    working directory names it.
+
+    \b
+    Example:
+        debugtool attach my-datasource
+        debugtool attach --pid 4711 --port 0 --json
+    """
+    from debugtool import session
+
+    report = session.reporter(as_json)
+    if background:
+        session.attach_in_background(report)
+        return
+    target = session.wait_for_target(name, pid, report) if wait else session.choose_target(name, pid)
+    request = session.AttachRequest(
+        target,
+        host=host,
+        port=port,
+        method=method,
+        allow_remote=allow_remote,
+        workspace=False if no_launch_json else workspace,
+    )
+    session.run_attach(request, report)

@@ -1,0 +1,19 @@
+"""Turn a process into something that speaks the Debug Adapter Protocol."""
+
+from debugtool.debuggers.control import ControlChannel
+from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel, Message
+from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
+from debugtool.debuggers.location import debugpy_directory
+from debugtool.debuggers.tasks import Tasks
+
+__all__ = [
+    "BadFrame",
+    "ControlChannel",
+    "DapStream",
+    "DebuggerChannel",
+    "DebugpyTarget",
+    "Message",
+    "Tasks",
+    "debugpy_directory",
+    "let_run",
+]

@@ -1,0 +1,172 @@
+"""Our end of the control channel: the private unix socket on which the payload inside a target takes its orders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import socket
+import struct
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from debugtool.debuggers.tasks import Tasks
+from debugtool.errors import DebugtoolError, ProcessGone, TimedOut, Unsupported
+from debugtool.model import Target
+from debugtool.plugin.agent import paths, payload
+
+PROTOCOL = payload.PROTOCOL
+
+
+class ControlChannel:
+    """One session's meeting place with its target: a private directory with the payload and the socket.
+
+    An asynchronous context manager: the directory exists and the socket listens inside the block. Only the target's
+    process gets past the door: its pid and user by the kernel's word (SO_PEERCRED), and the session's token.
+
+    Args:
+        target: The process to be debugged.
+
+    Attributes:
+        directory: The private directory, owned by the target's user.
+        token: Proves that it is our payload that connects.
+        gone: Set once the payload's end is closed.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.token = secrets.token_hex(16)
+        self.gone = asyncio.Event()
+        self._hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._writer: asyncio.StreamWriter | None = None
+        self._asking = asyncio.Lock()
+        self._tasks = Tasks()
+
+    @property
+    def socket(self) -> Path:
+        """Path of the unix socket."""
+        return self.directory / "control.sock"
+
+    @property
+    def payload(self) -> Path:
+        """Path of the payload's source, a copy that the target's user can read."""
+        return self.directory / "payload.py"
+
+    async def __aenter__(self) -> ControlChannel:
+        base = paths.make_runtime_dir(self.target.uid)
+        self.directory = Path(tempfile.mkdtemp(prefix="session-", dir=base))
+        shutil.copyfile(payload.__file__, self.payload)
+        self._server = await asyncio.start_unix_server(
+            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.socket
+        )
+        self.socket.chmod(0o600)
+        if os.geteuid() != self.target.uid:
+            for path in (self.directory, self.payload, self.socket):
+                os.chown(path, self.target.uid, -1)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.close()
+        if self._writer:
+            self._writer.close()
+        await self._tasks.close(grace_s=1)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        try:
+            first = json.loads(await asyncio.wait_for(reader.readline(), 10))
+            welcome = (
+                self._writer is None
+                and pid == self.target.pid
+                and uid == self.target.uid
+                and secrets.compare_digest(str(first.get("token")), self.token)
+            )
+            if not welcome or self._hello.done():
+                return
+            if first["event"] == "hello":
+                self._writer = writer
+            self._hello.set_result(first)
+            while line := await reader.readline():
+                self._answers.put_nowait(json.loads(line))
+        except (ValueError, TimeoutError, OSError):
+            pass
+        finally:
+            writer.close()
+            if writer is self._writer:
+                self.gone.set()
+                self._answers.put_nowait({"event": "gone"})
+
+    async def wait_for_payload(self, timeout_s: float) -> None:
+        """Wait until the payload inside the target has connected.
+
+        Raises:
+            TimedOut: It did not.
+            DebugtoolError: It failed inside the target; the message has its traceback.
+        """
+        try:
+            hello = await asyncio.wait_for(self._hello, timeout_s)
+        except TimeoutError as error:
+            raise TimedOut(
+                f"The debugger inside {self.target} did not answer within {timeout_s:g} s.",
+                why="the payload was started but its thread got no turn: the program holds the GIL, or it is stopped",
+                next_step="try again; debugtool ps shows whether it still runs",
+            ) from error
+        if hello["event"] != "hello":
+            raise self.failure("starting the payload", hello)
+        if hello.get("protocol") != PROTOCOL:
+            raise Unsupported(
+                f"The debug agent in {self.target} speaks protocol {hello.get('protocol')}.",
+                why=f"this debugtool speaks protocol {PROTOCOL}",
+                next_step="rebuild the plugin with this version of debugtool",
+            )
+
+    async def ask(self, do: str, expect: str, *, timeout_s: float, **fields: object) -> dict[str, Any]:
+        """Give the payload an order and wait for its answer.
+
+        Args:
+            do: The order; `fields` its parameters.
+            expect: The event that means it was carried out.
+            timeout_s: How long to wait for it.
+            fields: See `do`.
+
+        Raises:
+            ProcessGone: The payload's end is closed.
+            TimedOut: No answer in time.
+            DebugtoolError: It failed inside the target; the message has its traceback.
+        """
+        async with self._asking:
+            if self._writer is None or self.gone.is_set():
+                raise ProcessGone(f"Pid {self.target.pid} ({self.target.name}) is gone, or has been let go.")
+            self._writer.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            try:
+                answer = await asyncio.wait_for(self._answers.get(), timeout_s)
+            except TimeoutError as error:
+                raise TimedOut(
+                    f"The debugger inside {self.target} did not answer within {timeout_s:g} s.",
+                    why=f"it was asked to {do}",
+                    next_step="end the session with debugtool detach and attach again",
+                ) from error
+        if answer["event"] == "gone":
+            raise ProcessGone(f"Pid {self.target.pid} ({self.target.name}) ended.", why=f"while it was asked to {do}")
+        if answer["event"] != expect:
+            raise self.failure(do, answer)
+        return answer
+
+    def failure(self, doing: str, answer: dict[str, Any]) -> DebugtoolError:
+        """Make an error of a traceback from inside the target."""
+        traceback = str(answer.get("traceback", answer))
+        return DebugtoolError(
+            f"The debugger failed inside {self.target}: {doing}.",
+            why=traceback.strip(),
+            next_step="the plugin runs on as before; the traceback's last line says what the debugger lacks there",
+            details={"traceback": traceback},
+        )

@@ -1,0 +1,162 @@
+"""debugpy inside a target: brought up when an editor comes, let go when it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable
+from types import TracebackType
+
+from debugtool.debuggers.control import ControlChannel
+from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
+from debugtool.debuggers.tasks import Tasks
+from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
+from debugtool.model import Target
+from debugtool.system import loopback_peer_uid
+
+log = logging.getLogger(__name__)
+
+_LOAD_S = 30.0  # importing debugpy in a target that is busy
+_CONNECT_S = 15.0
+_RELEASE_S = 5.0
+
+ChildListener = Callable[[int, int, DebuggerChannel], None]
+
+
+class DebugpyTarget:
+    """The debugger inside one target, through its control channel.
+
+    An asynchronous context manager. Inside the block pydevd can be had with `connect` and is let go with `release`;
+    without that no thread of pydevd exists in the target and nothing is traced. Child processes of a debugged target
+    connect by themselves and are handed to `on_child`.
+
+    Args:
+        target: The process.
+        control: Its control channel, with the payload connected.
+
+    Attributes:
+        on_child: Called with pid, parent's pid and channel of each child process that connected.
+    """
+
+    def __init__(self, target: Target, control: ControlChannel) -> None:
+        self.target = target
+        self.control = control
+        self.on_child: ChildListener | None = None
+        self._token = secrets.token_hex(16)
+        self._arrival: asyncio.Future[DebuggerChannel] | None = None
+        self._channel: DebuggerChannel | None = None
+        self._turn = asyncio.Lock()  # connect and release never overlap
+        self._tasks = Tasks()
+
+    async def __aenter__(self) -> DebugpyTarget:
+        self._server = await asyncio.start_server(
+            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), "127.0.0.1", 0
+        )
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(DebugtoolError):
+            await self.release()
+        with contextlib.suppress(DebugtoolError):
+            await self.control.ask("end", "ended", timeout_s=_RELEASE_S)
+        self._server.close()
+        await self._tasks.close(grace_s=1)
+
+    async def verify(self) -> str:
+        """Load debugpy in the target, have one DAP handshake with it, and let it go; give its version.
+
+        Raises:
+            DebugtoolError: It does not come up; its traceback is in the message.
+        """
+        loaded = await self.control.ask("load", "loaded", timeout_s=_LOAD_S)
+        channel = await self.connect()
+        try:
+            answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
+        except TimeoutError as error:
+            raise TimedOut(f"The debugger inside {self.target} did not answer `initialize`.") from error
+        if not answer.get("success"):
+            raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
+        await self.release()
+        return str(loaded["debugpy"])
+
+    async def connect(self) -> DebuggerChannel:
+        """Bring pydevd up; give the DAP channel to it.
+
+        Raises:
+            DebugtoolError: It does not come up, or the target is gone.
+        """
+        async with self._turn:
+            self._arrival = asyncio.get_running_loop().create_future()
+            try:
+                await self.control.ask(
+                    "connect", "connected", timeout_s=_CONNECT_S, host="127.0.0.1", port=self.port, token=self._token
+                )
+                self._channel = await asyncio.wait_for(self._arrival, _CONNECT_S)
+            except TimeoutError as error:
+                raise TimedOut(f"The debugger inside {self.target} did not connect within {_CONNECT_S:g} s.") from error
+            finally:
+                self._arrival = None
+            return self._channel
+
+    async def release(self) -> None:
+        """Let pydevd go: stopped threads continue, tracing is off. No error when it is gone already.
+
+        Raises:
+            TimedOut: The target did not answer.
+        """
+        async with self._turn:
+            channel, self._channel = self._channel, None
+            if channel is None:
+                return
+            try:
+                await self.control.ask("release", "released", timeout_s=_RELEASE_S)
+            except ProcessGone:
+                pass
+            finally:
+                await channel.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        uid = loopback_peer_uid(writer.get_extra_info("socket"))
+        if uid != self.target.uid:
+            log.warning("refused a connection of user %s to the debugger's private port", uid)
+            writer.close()
+            return
+        channel = DebuggerChannel(DapStream(reader, writer))
+        try:
+            pid, parent = await self._identify(channel)
+        except (BadFrame, TimeoutError, KeyError, TypeError) as error:
+            log.warning("a connection to the debugger's private port was not pydevd: %s", error)
+            await channel.close()
+            return
+        if pid == self.target.pid and self._arrival and not self._arrival.done():
+            self._arrival.set_result(channel)
+        elif self.on_child and pid != self.target.pid:
+            self.on_child(pid, parent, channel)
+        else:
+            await let_run(channel, pid)
+
+    async def _identify(self, channel: DebuggerChannel) -> tuple[int, int]:
+        answer = await channel.request("pydevdAuthorize", {"debugServerAccessToken": self._token})
+        if not secrets.compare_digest(str(answer["body"]["clientAccessToken"]), self._token):
+            raise KeyError("wrong token")
+        process = (await channel.request("pydevdSystemInfo"))["body"]["process"]
+        return int(process["pid"]), int(process["ppid"])
+
+
+async def let_run(channel: DebuggerChannel, pid: int) -> None:
+    """Let a child process run undebugged: pydevd in it waits for a client before it runs anything.
+
+    Source:
+        debugpy's own adapter does the same with children that nobody debugs (adapter/servers.py).
+    """
+    with contextlib.suppress(TimeoutError):
+        await channel.request("initialize", {"adapterID": "debugtool"})
+        await channel.request("attach", {"subProcessId": pid})
+        await channel.request("configurationDone")
+        await channel.request("disconnect")
+    await channel.close()

@@ -1,0 +1,87 @@
+"""Injection by gdb: slow, and all threads stand still, but it knows every architecture."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from debugtool.errors import Refused, TimedOut, Unsupported
+from debugtool.inject.bootstrap import Bootstrap
+from debugtool.inject.readiness import wait_until_ready
+from debugtool.inject.symbols import find_interpreter
+from debugtool.model import Runtime, Target
+
+_SCRIPT = Path(__file__).with_name("gdb_script.py")
+
+
+class GdbInjector:
+    """Lets gdb make the same three calls as the ptrace injector, in a parked thread too."""
+
+    name = "gdb"
+    needs_ptrace = True
+
+    def why_not(self, target: Target) -> str | None:
+        """Needs gdb and a CPython target."""
+        if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
+            return f"the target's runtime is {target.runtime}, not CPython"
+        if shutil.which("gdb") is None:
+            return "gdb is not installed (apt-get install gdb)"
+        return None
+
+    def inject(self, target: Target, bootstrap: Bootstrap, timeout_s: float) -> float:
+        """See Injector.inject. gdb is never ended by us: in the middle of a call it would take the target along.
+
+        Raises:
+            ProcessGone: The target ended.
+            Refused: The kernel does not permit it.
+            TimedOut: gdb was not done in time.
+            Unsupported: gdb has no Python, or its call failed.
+        """
+        wait_until_ready(target, timeout_s)
+        interpreter = find_interpreter(target.pid)
+        request = {
+            "functions": interpreter.functions,
+            "interpreter": interpreter.data,
+            "text": bootstrap.text,
+        }
+        with tempfile.TemporaryFile("w+") as log:
+            # No symbols: the addresses are known, and reading them is most of what makes gdb slow.
+            gdb = subprocess.Popen(
+                [
+                    *("gdb", "-nx", "--batch", "-iex", "set auto-solib-add off", "-iex", "set debuginfod enabled off"),
+                    *("-iex", f"python request = {json.dumps(json.dumps(request))}"),
+                    *("-p", str(target.pid), "-x", str(_SCRIPT)),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+            try:
+                gdb.wait(timeout_s)
+            except subprocess.TimeoutExpired as error:
+                raise TimedOut(
+                    f"gdb was not done with pid {target.pid} ({target.name}) within {timeout_s:g} s.",
+                    why="it goes on in the background and lets the plugin go when it is done",
+                    next_step="try again with --method ptrace",
+                ) from error
+            log.seek(0)
+            return _read_answer(target, log.read())
+
+
+def _read_answer(target: Target, text: str) -> float:
+    for line in text.splitlines():
+        if line.startswith("debugtool: "):
+            answer: dict[str, Any] = json.loads(line.removeprefix("debugtool: "))
+            if answer["ok"]:
+                return float(answer["stall_ms"])
+            raise Unsupported(f"gdb could not call into pid {target.pid} ({target.name}).", why=answer["why"])
+    what = f"gdb could not attach to pid {target.pid} ({target.name})."
+    reason = next((line for line in text.splitlines() if "ptrace" in line or "Python" in line), text[-300:])
+    if "ptrace" in reason:
+        raise Refused(what, why=reason, next_step="run it as that user or as root; debugtool ps shows who owns it")
+    raise Unsupported(what, why=reason)

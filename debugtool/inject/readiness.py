@@ -1,0 +1,145 @@
+"""Proof that an interpreter is up: injecting while it starts or ends kills the target."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from debugtool.errors import ProcessGone, Refused, TimedOut, Unsupported
+from debugtool.model import Target
+from debugtool.system import explain_refusal
+
+_POLL_S = 0.05
+
+
+def wait_until_ready(target: Target, timeout_s: float, proc: Path = Path("/proc")) -> None:
+    """Wait until the target's main thread runs Python code of its program.
+
+    Does not stop the target: py-spy reads its memory.
+
+    Args:
+        target: A CPython process.
+        timeout_s: How long to wait.
+        proc: Where procfs is mounted.
+
+    Raises:
+        ProcessGone: It ended, or is a zombie.
+        Refused: It is stopped, or its memory may not be read.
+        TimedOut: It was not ready in time.
+        Unsupported: py-spy cannot read this interpreter.
+    """
+    deadline = time.monotonic() + timeout_s
+    why = ""
+    while True:
+        check_state(target, proc)
+        try:
+            if runs_python(python_threads(target, deadline), target.pid):
+                return
+            why = "its main thread runs no Python code: it is starting or ending"
+        except NotReadable as error:
+            why = str(error)
+        if time.monotonic() > deadline:
+            raise TimedOut(
+                f"Pid {target.pid} ({target.name}) was not ready for a debugger within {timeout_s:g} s.",
+                why=why,
+                next_step="wait until the plugin has started, then try again",
+            )
+        time.sleep(_POLL_S)
+
+
+class NotReadable(Exception):
+    """py-spy could not read the interpreter's threads this time; its words are the message."""
+
+
+def check_state(target: Target, proc: Path = Path("/proc")) -> None:
+    """Refuse a process that cannot run our code: a zombie, or one that is stopped.
+
+    Raises:
+        ProcessGone: It ended or is a zombie.
+        Refused: It is stopped by a signal or by another tracer.
+
+    Source:
+        The `State` line of /proc/PID/status, proc(5).
+    """
+    try:
+        status = (proc / str(target.pid) / "status").read_text(errors="replace")
+    except OSError as error:
+        raise ProcessGone(f"Pid {target.pid} ({target.name}) ended.", why=str(error)) from error
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    state = fields.get("State", "?")[0]
+    if state in "ZX":
+        raise ProcessGone(
+            f"Pid {target.pid} ({target.name}) has ended.",
+            why="it is a zombie: its parent has not collected it yet",
+            next_step="attach to the process that its host starts next",
+        )
+    tracer = int(fields.get("TracerPid", "0"))
+    if tracer:
+        name = (proc / str(tracer) / "comm").read_text(errors="replace").strip()
+        raise Refused(
+            f"Could not attach to pid {target.pid} ({target.name}).",
+            why=f"pid {tracer} ({name}) traces it already, and Linux allows one tracer",
+            next_step=f"end that debugger (pid {tracer}), then try again",
+        )
+    if state in "Tt":
+        raise Refused(
+            f"Could not attach to pid {target.pid} ({target.name}).",
+            why="it is stopped (SIGSTOP or Ctrl-Z), so it cannot run the debugger",
+            next_step=f"let it continue with `kill -CONT {target.pid}`, then try again",
+        )
+
+
+def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:
+    """List the target's Python threads with their frames, innermost first.
+
+    Raises:
+        NotReadable: Not this time: the interpreter is starting, ending, or changed under py-spy's eyes.
+        Refused: Its memory may not be read.
+        Unsupported: py-spy is not installed, or does not know this interpreter.
+
+    Source:
+        `py-spy dump --json`.
+    """
+    program = shutil.which("py-spy", path=sysconfig.get_path("scripts")) or shutil.which("py-spy")
+    if program is None:
+        raise Unsupported("py-spy is missing.", why="it proves that a target is ready", next_step="pip install py-spy")
+    command = [program, "dump", "--nonblocking", "--json", "--pid", str(target.pid)]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, timeout=max(1.0, deadline - time.monotonic()), check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotReadable("py-spy did not answer") from error
+    if answer.returncode:
+        if is_permission_error(answer.stderr):
+            raise explain_refusal(target.pid, PermissionError(errno.EPERM, "py-spy may not read its memory"))
+        first = answer.stderr.strip().splitlines()[:1]
+        raise NotReadable(f"py-spy: {first[0] if first else f'exit code {answer.returncode}'}")
+    threads: list[dict[str, Any]] = json.loads(answer.stdout)
+    return threads
+
+
+def is_permission_error(text: str) -> bool:
+    """Recognise py-spy's refusal; it has no other form than text (a recorded sample is in the tests)."""
+    return "Permission Denied" in text or "Operation not permitted" in text or "os error 13" in text
+
+
+def runs_python(threads: list[dict[str, Any]], pid: int) -> bool:
+    """Say whether the main thread is inside the program, past the interpreter's and PyInstaller's own start-up code.
+
+    Args:
+        threads: As `python_threads` gives them.
+        pid: Process id, which is the main thread's id too.
+    """
+    for thread in threads:
+        is_main = thread.get("os_thread_id") == pid or thread.get("thread_name") == "MainThread" or len(threads) == 1
+        if is_main and thread["frames"]:
+            outermost = thread["frames"][-1]["filename"]
+            return not (outermost.startswith("<frozen") or outermost.endswith("site.py") or "pyiboot" in outermost)
+    return False

@@ -1,0 +1,76 @@
+"""The debug agent of a debug build: it waits for debugtool on a private unix socket, and costs nothing until then.
+
+No ptrace and no privileges: the plugin itself starts the payload when its own user (or root) asks. A release build
+holds none of this.
+"""
+
+import atexit
+import json
+import os
+import socket
+import threading
+
+from debugtool.plugin.agent import paths, payload
+
+
+def start(executable):
+    # type: (str) -> None
+    """Begin to listen for debugtool, in a daemon thread; called by a debug build's launcher before the user's code.
+
+    Never stands in the plugin's way: where no socket can be had (a read-only machine, a full disk), the plugin runs on
+    without an agent and debugtool gets in another way.
+
+    Args:
+        executable: The launcher's own file.
+    """
+    uid, pid = os.geteuid(), os.getpid()
+    try:
+        paths.make_runtime_dir(uid)
+        path = paths.agent_socket(uid, pid)
+        remove(path)  # of a process that had this pid before
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        os.chmod(path, 0o600)
+        listener.listen(4)
+    except (OSError, paths.UnsafeDirectory):
+        return
+    atexit.register(remove_own, path, pid)
+    thread = threading.Thread(target=serve, args=(listener, uid, pid), name="debugtool agent", daemon=True)
+    payload.hide(thread)
+    thread.start()
+
+
+def serve(listener, uid, pid):
+    # type: (socket.socket, int, int) -> None
+    """Start a session for each request of our own user; runs in the agent's thread for the life of the process."""
+    while os.getpid() == pid:
+        try:
+            channel, _ = listener.accept()
+        except OSError:
+            return
+        with channel:
+            try:
+                channel.settimeout(5)
+                if payload.peer_uid(channel) not in (0, uid):
+                    continue
+                line = channel.makefile("rb").readline(65536)
+                payload.run(json.loads(line.decode("utf-8")))
+                channel.sendall(b"{}\n")
+            except (OSError, ValueError):
+                continue  # not debugtool, or it is gone: the next one is served
+
+
+def remove(path):
+    # type: (str) -> None
+    """Remove a socket that may not be there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def remove_own(path, pid):
+    # type: (str, int) -> None
+    """Remove the socket at the end of the process that made it, not at the end of a fork."""
+    if os.getpid() == pid:
+        remove(path)

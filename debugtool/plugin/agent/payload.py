@@ -1,0 +1,234 @@
+"""What runs inside a target: one daemon thread that brings the debugger up when told to, and lets go.
+
+Runs in other people's processes, in whatever interpreter they use: CPython 3.8 and later, standard library only,
+nothing imported at module level that a program may lack. The module is read as text and executed by the injected
+bootstrap, so it must not import its own package.
+
+The thread talks JSON lines with the session over a private unix socket (docs/architecture.md, "The control channel").
+When that socket closes, for whatever reason, the debugger lets go and the thread ends: a killed debugtool leaves
+nothing.
+"""
+
+import json
+import os
+import socket
+import struct
+import sys
+
+PROTOCOL = 1
+set_trace = sys.settrace  # pydevd replaces it by one that warns
+
+
+def run(arguments):
+    # type: (dict) -> None
+    """Start the control thread of one session and return; called from the bootstrap's raw thread.
+
+    Args:
+        arguments: `socket` (path of the session's unix socket), `token` (text that proves the session), `debugpy`
+            (directory to import debugpy from), `uid` (user the session belongs to).
+    """
+    threading_was_loaded = "threading" in sys.modules
+    import threading
+
+    session = Session(arguments, threading_was_loaded)
+    # daemon is given, so that Thread does not ask for the current thread: that would leave a dummy thread behind
+    thread = threading.Thread(target=session.serve, name="debugtool", daemon=True)
+    hide(thread)
+    thread.start()
+
+
+def hide(thread):
+    """Keep a thread of ours out of the debugger: never traced, never suspended, never listed."""
+    thread.is_pydev_daemon_thread = True
+    thread.pydev_do_not_trace = True
+
+
+class Session:
+    """One debugtool session inside the target, for the life of its control connection."""
+
+    def __init__(self, arguments, threading_was_loaded):
+        # type: (dict, bool) -> None
+        self.arguments = arguments
+        self.fix_main_thread = not threading_was_loaded
+        self.channel = None
+        self.pydevd = None
+        self.db = None
+
+    def serve(self):
+        """Connect to the session and carry out its commands until it goes away."""
+        pid = os.getpid()
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+                channel.connect(self.arguments["socket"])
+                if peer_uid(channel) not in (0, self.arguments["uid"]):
+                    return
+                self.channel = channel
+                self.say(
+                    "hello", pid=pid, token=self.arguments["token"], protocol=PROTOCOL, python=sys.version_info[:3]
+                )
+                lines = channel.makefile("r", encoding="utf-8")
+                for line in lines:
+                    if os.getpid() != pid:
+                        return  # a fork copied this thread's stack; the child is not ours
+                    if not self.obey(json.loads(line)):
+                        return
+        except OSError:
+            pass  # the session is gone, which is no affair of the target's
+        finally:
+            self.channel = None
+            self.release()
+
+    def say(self, event, **fields):
+        # type: (str, object) -> None
+        """Send one event to the session."""
+        if self.channel is not None:
+            self.channel.sendall((json.dumps(dict(fields, event=event)) + "\n").encode("utf-8"))
+
+    def obey(self, command):
+        # type: (dict) -> bool
+        """Carry out one command; False ends the session."""
+        name = command["do"]
+        if name == "end":
+            self.release()
+            self.say("ended")
+            return False
+        try:
+            if name == "load":
+                self.load()
+                self.say("loaded", debugpy=self.version)
+            elif name == "connect":
+                self.connect(command["host"], command["port"], command["token"])
+                self.say("connected")
+            elif name == "release":
+                self.release()
+                self.say("released")
+            else:
+                self.say("failed", traceback="unknown command %r" % (name,))
+        except Exception:  # whatever the debugger raises is for the user of debugtool to read, not for the plugin
+            import traceback
+
+            self.say("failed", traceback=traceback.format_exc())
+        return True
+
+    def load(self):
+        """Import debugpy from the session's directory, unless the target has it loaded already."""
+        if "pydevd" in sys.modules:
+            import pydevd
+
+            if pydevd.get_global_debugger() is not None:
+                raise RuntimeError("another debugger (pydevd) is active in this process")
+        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
+        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        directory = self.arguments["debugpy"]
+        sys.path.insert(0, directory)
+        try:
+            import debugpy
+            import debugpy.server  # makes pydevd importable and sets its protocol to DAP
+            import pydevd
+        finally:
+            if directory in sys.path:
+                sys.path.remove(directory)
+        self.pydevd = pydevd
+        self.version = debugpy.__version__
+        self.hidden = (os.path.dirname(os.path.abspath(debugpy.__file__)), self.arguments.get("payload", __file__))
+        if self.fix_main_thread:
+            self.fix_main_thread = False
+            repair_main_thread(os.path.join(os.path.dirname(pydevd.__file__), "pydevd_attach_to_process"))
+
+    def connect(self, host, port, token):
+        # type: (str, int, str) -> None
+        """Connect pydevd to the relay, tracing on."""
+        self.release()
+        # pydevd keeps the first session's address here and hands it to child processes
+        self.pydevd.SetupHolder.setup = None
+        forget_originals()
+        self.pydevd.settrace(
+            host=host,
+            port=port,
+            suspend=False,
+            wait_for_ready_to_run=False,
+            block_until_connected=True,
+            patch_multiprocessing=True,
+            notify_stdin=False,
+            client_access_token=token,
+            access_token=token,
+            dont_trace_start_patterns=self.hidden,
+            dont_trace_end_patterns=("debugpy_launcher.py",),
+        )
+        self.db = self.pydevd.get_global_debugger()
+
+    def release(self):
+        """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
+        db, self.db = self.db, None
+        if db is None or self.pydevd is None:
+            return
+        from _pydevd_bundle.pydevd_api import PyDevdAPI
+
+        try:
+            api = PyDevdAPI()
+            api.remove_all_breakpoints(db, "*")
+            api.remove_all_exception_breakpoints(db)
+            api.request_disconnect(db, resume_threads=True)
+        finally:
+            self.pydevd.stoptrace()
+            db.dispose_and_kill_all_pydevd_threads(wait=True)
+            unpatch_new_processes()
+            stop_tracing_everywhere()
+
+
+def peer_uid(channel):
+    """Say which user listens at the other end of a unix socket."""
+    credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return struct.unpack("3i", credentials)[1]
+
+
+def repair_main_thread(directory):
+    """Undo that `threading`, first imported in this thread, took it for the main one (debugpy does the same)."""
+    sys.path.insert(0, directory)
+    try:
+        import attach_script
+
+        attach_script.fix_main_thread_id()
+    finally:
+        sys.path.remove(directory)
+
+
+def patched_modules():
+    """List the modules in which pydevd replaces the functions that start processes."""
+    names = ("os", "_posixsubprocess", "subprocess")
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def unpatch_new_processes():
+    """Put os.fork, subprocess and the rest back, so that children start undebugged.
+
+    pydevd has no undo for these. Its `original_*` stay until the next session: a program may hold a patched function.
+    """
+    for module in patched_modules():
+        for name in [name for name in vars(module) if name.startswith("original_")]:
+            setattr(module, name[len("original_") :], getattr(module, name))
+
+
+def forget_originals():
+    """Let pydevd patch those functions again: it takes an `original_*` for a sign that it has."""
+    for module in patched_modules():
+        for name in [name for name in vars(module) if name.startswith("original_")]:
+            delattr(module, name)
+
+
+def untrace(frame, event, argument):
+    """Be a trace function that takes itself out of the thread at the thread's next call."""
+    import pydevd
+
+    if pydevd.get_global_debugger() is None:  # else the next session has begun, and sets its own
+        set_trace(None)
+
+
+def stop_tracing_everywhere():
+    """Take the trace function out of every thread: before CPython 3.12 each one has its own."""
+    if sys.version_info >= (3, 12):
+        return  # sys.monitoring is switched off for all threads by stoptrace
+    import pydevd_tracing
+
+    pydevd_tracing.set_trace_to_threads(untrace, create_dummy_thread=False)
+    set_trace(None)

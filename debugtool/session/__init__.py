@@ -1,0 +1,19 @@
+"""Debug sessions: one attach through all the rooms, and ending one from elsewhere."""
+
+from debugtool.session.attach import AttachRequest, attach
+from debugtool.session.choose import attach_in_background, choose_target, run_attach, wait_for_target
+from debugtool.session.detach import detach, find_session
+from debugtool.session.report import Report, reporter
+
+__all__ = [
+    "AttachRequest",
+    "Report",
+    "attach",
+    "attach_in_background",
+    "choose_target",
+    "detach",
+    "find_session",
+    "reporter",
+    "run_attach",
+    "wait_for_target",
+]

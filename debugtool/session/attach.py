@@ -1,0 +1,225 @@
+"""One attach, from a target that was found to a target that was let go: the way through the rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from debugtool import system
+from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory
+from debugtool.errors import DebugtoolError, Unsupported
+from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
+from debugtool.model import Runtime, Target
+from debugtool.relay import Relay, check_host
+from debugtool.session.faults import fault_point
+from debugtool.session.report import Report
+
+_INJECT_S = 15.0
+_PAYLOAD_S = 10.0
+
+
+@dataclass(frozen=True)
+class AttachRequest:
+    """What `debugtool attach` was asked for.
+
+    Attributes:
+        target: The process.
+        host: Address for the editor, with `port` (0: any free one).
+        method: Injector to use; None chooses.
+        allow_remote: Whether `host` may be an address that others can reach.
+        workspace: Directory whose launch.json is written; None finds it, False writes none.
+    """
+
+    target: Target
+    host: str = "127.0.0.1"
+    port: int = 3222
+    method: str | None = None
+    allow_remote: bool = False
+    workspace: Path | bool | None = None
+
+
+async def attach(request: AttachRequest, report: Report) -> None:
+    """Attach, listen, and stay until the target ends or we are told to stop; then let go.
+
+    Args:
+        request: What to do.
+        report: Told what happened, as the events of design.md section 3.
+
+    Raises:
+        DebugtoolError: The attach failed; the target runs on as before.
+    """
+    target = request.target
+    check_host(request.host, request.allow_remote)
+    if _report_running_session(request, report):
+        return
+    _refuse_unsupported(target)
+    check_state(target)
+    started = time.monotonic()
+    with _permission(request), _stop_signals() as stop:
+        async with Relay(
+            request.host,
+            request.port,
+            allow_remote=request.allow_remote,
+            on_client=lambda connected: report("client", connected=connected),
+        ) as relay:
+            fault_point("listening")
+            async with _debugger_inside(request) as (debugger, injected):
+                relay.serve_target(debugger)
+                with system.registered(_record(request, relay, injected.method)):
+                    fault_point("registered")
+                    elapsed_ms = (time.monotonic() - started) * 1000
+                    report(
+                        "ready",
+                        host=relay.host,
+                        port=relay.port,
+                        method=injected.method,
+                        elapsed_ms=round(elapsed_ms, 1),
+                        stall_ms=round(injected.stall_ms, 2),
+                    )
+                    write_configuration(request, relay.port, report)
+                    exited = await _until_exit_or_stop(target, stop)
+                    await relay.hang_up("the process ended" if exited else "debugtool detaches")
+    if exited:
+        report("exited", pid=target.pid)
+    report("detached", pid=target.pid)
+
+
+def _record(request: AttachRequest, relay: Relay, method: str) -> system.SessionRecord:
+    target = request.target
+    return system.SessionRecord(
+        relay_pid=os.getpid(),
+        relay_started=system.start_ticks(os.getpid()) or 0,
+        target_pid=target.pid,
+        target_started=system.start_ticks(target.pid) or 0,
+        target_name=target.name,
+        host=relay.host,
+        port=relay.port,
+        method=method,
+    )
+
+
+def _report_running_session(request: AttachRequest, report: Report) -> bool:
+    """Tell of the session that this user has on the target already; attaching twice is the same as once."""
+    for session in system.find_sessions():
+        if session.target_pid == request.target.pid:
+            report(
+                "ready",
+                host=session.host,
+                port=session.port,
+                method=session.method,
+                elapsed_ms=0.0,
+                stall_ms=0.0,
+                session_pid=session.relay_pid,
+                reused=True,
+            )
+            write_configuration(request, session.port, report)
+            return True
+    return False
+
+
+def _refuse_unsupported(target: Target) -> None:
+    if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
+        raise Unsupported(
+            f"Cannot debug pid {target.pid} ({target.name}).",
+            why=f"its runtime is {target.runtime}; this version of debugtool debugs CPython",
+            next_step="name a Python process; debugtool ps --all lists them",
+        )
+
+
+def write_configuration(request: AttachRequest, port: int, report: Report) -> None:
+    """Write the editor's attach configuration; a failure is reported and does not end the session."""
+    if request.workspace is False:
+        return
+    from debugtool import editors
+
+    target = request.target
+    try:
+        if isinstance(request.workspace, Path):
+            workspace = request.workspace
+        else:
+            workspace = editors.find_workspace(None, target.plugin_dir)
+        entry = editors.debugpy_entry(request.host, port, editors.path_mappings(target, workspace))
+        written = editors.write_launch_json(workspace, entry)
+    except DebugtoolError as error:
+        report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)
+    else:
+        report("launch_json", path=str(written.path), changed=written.changed)
+
+
+@contextlib.contextmanager
+def _permission(request: AttachRequest) -> Iterator[None]:
+    """Make sure that the kernel lets the chosen way in, for the length of the session.
+
+    Raises:
+        Refused: It does not, and the user did not say yes to lowering ptrace_scope; the message has a fix.
+    """
+    first = choose_injectors(request.target, request.method)[0]
+    if not first.needs_ptrace:
+        yield
+        return
+    permission = system.examine(request.target.pid)
+    with system.temporarily_relax_ptrace_scope(permission, ask=system.ask_on_terminal()) as relaxed:
+        refusal = system.why_not(permission)
+        if refusal is not None and not relaxed:
+            raise refusal.as_error()
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
+    """Bring the debugger into the target, proven by a DAP handshake; let it go at the end."""
+    target = request.target
+    async with ControlChannel(target) as control:
+        fault_point("control")
+        bootstrap = Bootstrap(
+            payload=control.payload,
+            socket=control.socket,
+            token=control.token,
+            debugpy=debugpy_directory(target),
+            uid=os.geteuid(),
+        )
+        injected = await asyncio.to_thread(inject, target, bootstrap, method=request.method, timeout_s=_INJECT_S)
+        fault_point("injected")
+        await control.wait_for_payload(_PAYLOAD_S)
+        fault_point("payload")
+        async with DebugpyTarget(target, control) as debugger:
+            await debugger.verify()
+            fault_point("verified")
+            yield debugger, injected
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    """Turn SIGINT, SIGTERM and SIGHUP into an event, so that every way out is the orderly one."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _until_exit_or_stop(target: Target, stop: asyncio.Event) -> bool:
+    """Wait; True when the target ended, False when we are to stop."""
+    loop = asyncio.get_running_loop()
+    exited = asyncio.Event()
+    with system.opened_pidfd(target.pid) as pidfd:
+        loop.add_reader(pidfd, exited.set)
+        waits = [asyncio.create_task(event.wait()) for event in (exited, stop)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(pidfd)
+            for task in waits:
+                task.cancel()
+    return exited.is_set()

@@ -1,0 +1,63 @@
+"""What a session tells: JSON events for programs, a few calm lines for people."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol
+
+from debugtool import output
+
+
+class Report(Protocol):
+    """Takes the events of `attach --json` (design.md section 3)."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Take one event with its fields."""
+
+
+def reporter(as_json: bool) -> Report:
+    """Choose who is told: a program (one JSON object per line on stdout) or a person (text on stderr)."""
+    return _tell_program if as_json else _tell_person
+
+
+def _tell_program(event: str, **fields: object) -> None:
+    print(output.event_line(event, **fields), flush=True)
+
+
+def _tell_person(event: str, **fields: object) -> None:
+    text = event_text(event, fields)
+    if text:
+        print(text, file=sys.stderr, flush=True)
+
+
+def event_text(event: str, fields: dict[str, object]) -> str:
+    """Put an event into words; empty for those a person need not read."""
+    match event:
+        case "waiting":
+            return f"Waiting for {fields['name']} to appear. Ctrl-C ends the wait."
+        case "target":
+            return f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
+        case "ready" if fields.get("reused"):
+            return (
+                f"Attached already, by pid {fields['session_pid']}: listening on {fields['host']}:{fields['port']}. "
+                "End that session with debugtool detach."
+            )
+        case "ready":
+            return (
+                f"Ready: listening on {fields['host']}:{fields['port']} "
+                f"({fields['method']}, {fields['elapsed_ms']} ms; a thread stood still for {fields['stall_ms']} ms)."
+            )
+        case "background":
+            return f"The session goes on in the background (pid {fields['session_pid']}). End it with debugtool detach."
+        case "launch_json" if fields["path"] is None:
+            return f"launch.json was not written: {fields['why']}\n{fields['next']}"
+        case "launch_json":
+            did = "Wrote" if fields["changed"] else "Up to date:"
+            return f'{did} {fields["path"]}\nPress F5 in VS Code ("Debug backend plugin"). Ctrl-C here detaches.'
+        case "client":
+            return "An editor is connected." if fields["connected"] else "The editor has left; the plugin runs on."
+        case "exited":
+            return f"The process {fields['pid']} ended."
+        case "detached":
+            return "Detached."
+    return ""
