@@ -29,10 +29,15 @@ The methods, each given a `Context` first (the other arguments and results stand
     convert_objects(ctx, request) -> ConversionResult
     close() is called once when the host ends the plugin
 
+A frame is a `Frame`, a dict of columns, a pandas DataFrame, or an Arrow table. `Frame`, `Field` and all about them live
+in `debugtool.plugin.frames`; these two have their names here as well.
+
 Importing this package is cheap and changes nothing: gRPC comes with serve(), pyarrow with the first frame.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from debugtool.plugin.requests import (
     AdmissionRequest,
@@ -66,6 +71,9 @@ from debugtool.plugin.responses import (
 from debugtool.plugin.serving import Options, serve
 from debugtool.plugin.stdout import guard_stdout
 
+if TYPE_CHECKING:
+    from debugtool.plugin.frames import Field, Frame
+
 __all__ = [
     "AdmissionRequest",
     "AppSettings",
@@ -76,6 +84,8 @@ __all__ = [
     "DataResponse",
     "DataSource",
     "ErrorSource",
+    "Field",
+    "Frame",
     "HealthResult",
     "HealthStatus",
     "MutationResult",
@@ -96,3 +106,12 @@ __all__ = [
     "guard_stdout",
     "serve",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the frames' own module when one of them is first named: it takes time that the handshake can do without."""
+    if name not in ("Field", "Frame"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from debugtool.plugin import frames
+
+    return getattr(frames, name)

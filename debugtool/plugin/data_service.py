@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -140,10 +141,17 @@ def fill_response(message: pb.DataResponse, ref_id: str, answer: DataResponse, c
 
 
 def encode(frame: FrameLike, ref_id: str) -> bytes:
-    """Write a frame as an Arrow file. The Arrow library is loaded by the first frame, not before."""
-    from debugtool.plugin.frames import encode_frame
+    """Write a frame as an Arrow file, under the query's refId unless it has one.
 
-    return encode_frame(frame)
+    The Arrow library is loaded by the first frame, not before.
+
+    Raises:
+        FrameError: It is no frame, or holds what a frame cannot.
+    """
+    from debugtool.plugin.frames.arrow import as_frame, encode_frame
+
+    whole = as_frame(frame)
+    return encode_frame(whole if whole.ref_id else dataclasses.replace(whole, ref_id=ref_id))
 
 
 def _chunks_of(ref_id: str, answer: DataResponse, context: Context) -> Sequence[pb.QueryChunkedDataResponse]:

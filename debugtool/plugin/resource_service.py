@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -52,12 +51,7 @@ class ResourceService:
             yield head(result)
             return
         parts = self._caller.iterate(result, context, call)
-        first = next(parts, ResourceResponse())
-        if isinstance(first, ResourceResponse):
-            yield head(first)
-        else:
-            yield head(ResourceResponse())
-            parts = itertools.chain([first], parts)
+        yield head(next(parts, ResourceResponse()))
         for part in parts:
             yield pb.CallResourceResponse(body=body_bytes(part)[0])
 

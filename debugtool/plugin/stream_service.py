@@ -75,12 +75,19 @@ def as_result(name: str, result: object) -> StreamResult:
 
 
 def packet_bytes(value: object) -> bytes:
-    """Write a packet: bytes and text are taken as JSON already.
+    """Write a packet: bytes and text are taken as JSON already, frames get Grafana's JSON form.
 
     Raises:
         TypeError: It cannot be written as JSON.
-        ValueError: It contains itself.
+        ValueError: It contains itself, or is no frame (FrameError).
     """
-    if isinstance(value, bytes | bytearray | memoryview):
-        return bytes(value)
-    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return bytes(value)
+        case str():
+            return value.encode()
+        case dict() | list() | tuple() | int() | float() | None:
+            return json.dumps(value).encode()
+    from debugtool.plugin.frames import frame_to_json
+
+    return json.dumps(frame_to_json(value)).encode()

@@ -1,0 +1,45 @@
+"""Programs and hosts that the process tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gohost_driver import GoHost, StartGoHost
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGETS = ROOT / "tests" / "targets"
+BUILD_LIMIT_S = 600
+
+
+@pytest.fixture(scope="session")
+def go_programs() -> Path:
+    """The directory with the built programs of tests/gohost: `host`, `frames`, `sdkplugin`. No Go is an error."""
+    go = shutil.which("go")
+    assert go is not None, "these tests need Go, see tests/gohost/go.mod for its version"
+    directory = ROOT / ".cache" / "gohost"
+    directory.mkdir(parents=True, exist_ok=True)
+    command = [go, "build", "-o", f"{directory}/", "./cmd/..."]
+    built = subprocess.run(
+        command, cwd=ROOT / "tests/gohost", capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    return directory
+
+
+@pytest.fixture
+def start_go_host(go_programs: Path) -> Iterator[StartGoHost]:
+    """Starts a target of tests/targets (or any command) under the Go host, ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*plugin: str | Path, **settings: Any) -> GoHost:
+            command = [sys.executable, TARGETS / plugin[0], *plugin[1:]] if str(plugin[0]).endswith(".py") else plugin
+            return stack.enter_context(GoHost(go_programs / "host", command, **settings))
+
+        yield start
