@@ -17,13 +17,19 @@ MESSAGE_LIMIT_BYTES = 2**31 - 1
 """Largest message in each direction. Source: go-plugin grpc_client.go, dialGRPCConn."""
 
 
+def import_grpc() -> None:
+    """Import gRPC, with its own log lines switched off: they would land between ours. May be called in a thread."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when gRPC is imported
+    import grpc.aio  # noqa: F401
+
+
 def open_channel(address: str) -> grpc.aio.Channel:
     """Open a channel to a plugin; it connects at the first call.
 
     Args:
         address: `unix:///path`, `host:port` or `:port`.
     """
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # else gRPC's own log lines land between our lines
+    import_grpc()
     import grpc.aio
 
     options: list[tuple[str, object]] = [
@@ -49,9 +55,9 @@ class PluginConnection:
     """
 
     def __init__(self, address: str, on_stdio: Callable[[str, bool], None]) -> None:
-        from debugtool.plugin.proto import goplugin_pb2_grpc
-
         self.channel = open_channel(address)
+        from debugtool.plugin.proto import goplugin_pb2_grpc  # after open_channel: it imports gRPC
+
         self._controller = goplugin_pb2_grpc.GRPCControllerStub(self.channel)
         self._streams = [
             asyncio.create_task(self._hold_broker(goplugin_pb2_grpc.GRPCBrokerStub(self.channel))),

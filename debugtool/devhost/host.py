@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from debugtool.devhost.connection import import_grpc
 from debugtool.devhost.datasources import DataSource, load_datasources
 from debugtool.devhost.environment import plugin_environment
 from debugtool.devhost.keeper import RESTART_POLL_S, Keeper, Reporter
@@ -116,18 +118,29 @@ async def _serve(request: HostRequest, reporter: Reporter, others: Sequence[int]
     with _listening_socket(request.port) as listener, _signals() as signals:
         if others:
             reporter.event("running_already", others=", ".join(str(pid) for pid in others))
+        # The plugin takes its time to start: enough to import what is needed then.
+        preload = asyncio.create_task(asyncio.to_thread(_import_servers))
         try:
             started = await _unless_signalled(keeper.start(), signals)
+            await preload
             if started:
                 async with _http_server(request.manifest, datasources, keeper, listener):
                     port = listener.getsockname()[1]
                     url = f"http://{HOST}:{port}"
                     reporter.event("listening", host=HOST, port=port, url=url, uid=datasources[0].uid)
+                    # The first query needs it, and takes a third of a second to import it.
+                    arrow = asyncio.create_task(asyncio.to_thread(importlib.import_module, "pyarrow.ipc"))
                     await _unless_signalled(keeper.keep(), signals)
                     reporter.event("stopping")
+                    await arrow
         finally:
             await keeper.stop(signals.again)
     return signals.first or signal.SIGTERM
+
+
+def _import_servers() -> None:
+    import_grpc()
+    importlib.import_module("debugtool.devhost.http_api")
 
 
 class _Signals:
