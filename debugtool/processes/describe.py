@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from debugtool.manifest import EDITABLE_MARKER, strip_platform
+from debugtool.manifest import EDITABLE_MARKER
 from debugtool.model import Build, ProcessRef, Runtime, Target
+from debugtool.processes.debugged import debugger_words
 from debugtool.processes.naming import display_name
 from debugtool.processes.plugins import Candidate
 from debugtool.processes.runtime import OTHER, Program, read_link, read_maps, runtime_of
@@ -65,7 +66,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         uid=uid,
         started_at=_boot_time(proc) + seen.started_ticks / os.sysconf("SC_CLK_TCK"),
         grpc_address=grpc_address(seen.pid, proc),
-        debugger=_debugger(seen, maps, table, sessions),
+        debugger=debugger_words(seen, table, sessions),
         executable=executable,
         script=script,
         cwd=table.cwd(seen),
@@ -156,27 +157,3 @@ def _venv(seen: Seen, table: ProcessTable) -> Path | None:
 
 def _search_path(seen: Seen, table: ProcessTable) -> list[str]:
     return table.environment(seen).get("PATH", "").split(":")
-
-
-def _debugger(seen: Seen, maps: str, table: ProcessTable, sessions: Sequence[SessionRecord]) -> str | None:
-    """Say in words who debugs a process: one of our sessions, a tracer, or debugpy inside it."""
-    for session in sessions:
-        if (session.target_pid, session.target_started) == (seen.pid, seen.started_ticks):
-            return f"debugtool on {session.host}:{session.port} (pid {session.relay_pid})"
-    tracer = _tracer(seen.pid, table)
-    if tracer:
-        return tracer
-    for child in table.children(seen):
-        if (table.command(child).script or "").endswith("debugpy/adapter"):
-            return f"debugpy (adapter pid {child.pid})"
-    return None
-
-
-def _tracer(pid: int, table: ProcessTable) -> str | None:
-    status = (table.proc / str(pid) / "status").read_text(errors="replace")
-    match = re.search(r"^TracerPid:\s+([1-9]\d*)", status, re.MULTILINE)
-    if not match:
-        return None
-    tracer = table.get(int(match[1]))
-    name = strip_platform(tracer.comm) if tracer else "a process"
-    return f"{name} (pid {match[1]})"

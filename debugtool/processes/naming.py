@@ -151,4 +151,9 @@ def is_debugger(command: Command) -> bool:
     if command.kind is Kind.BINARY:
         return _leaf(command.program) in _DEBUGGERS
     script = (command.script or "").rstrip("/")
-    return script == "debugpy" or script.endswith(("debugpy/adapter", "debugpy/launcher", "bin/debugpy"))
+    return is_debugpy_adapter(command) or script == "debugpy" or script.endswith(("debugpy/launcher", "bin/debugpy"))
+
+
+def is_debugpy_adapter(command: Command) -> bool:
+    """Tell whether this is the process between an editor and what debugpy debugs."""
+    return (command.script or "").rstrip("/").endswith("debugpy/adapter")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from debugtool.model import Runtime
-from debugtool.processes.naming import Command, Kind, is_debugger, is_our_own, understand
+from debugtool.processes.naming import Command, Kind, is_debugger, is_debugpy_adapter, is_our_own, understand
 from debugtool.processes.runtime import OTHER, Program, read_link, runtime_of
 from debugtool.processes.scan import PROC, Seen, read_small, see_all
 
@@ -46,6 +46,10 @@ class ProcessTable:
                 command = self.command(seen)
                 if not is_our_own(command) and not is_debugger(command):
                     yield seen
+
+    def debugpy_adapters(self) -> list[Seen]:
+        """Give the processes that carry debugpy's messages between an editor and what it debugs."""
+        return [seen for seen in self._seen.values() if is_debugpy_adapter(self.command(seen))]
 
     def children(self, seen: Seen) -> list[Seen]:
         """Give the living children of a process."""
