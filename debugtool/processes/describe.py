@@ -110,7 +110,7 @@ def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -
         return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[program.optimised]
     from debugtool.plugin.agent import paths  # its package takes longer to import than the scan of all processes
 
-    if Path(paths.agent_socket(uid, pid)).exists():
+    if _exists(paths.agent_socket(uid, pid)):
         return Build.DEBUG
     if any(is_editable_build(path) for path in files if path):
         return Build.DEBUG
@@ -128,6 +128,10 @@ def is_editable_build(path: Path) -> bool:
         return False
 
 
+def _exists(path: Path | str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises when a directory above is closed to us
+
+
 def _script(seen: Seen, launcher: Seen, table: ProcessTable) -> Path | None:
     """Give the script, module file or launcher; the launcher first, because that is what the host starts."""
     for process in (launcher, seen):
@@ -138,7 +142,7 @@ def _script(seen: Seen, launcher: Seen, table: ProcessTable) -> Path | None:
         if command.module and cwd:
             base = cwd / command.module.replace(".", "/")
             for path in (base / "__main__.py", base.with_suffix(".py")):
-                if path.is_file():
+                if _exists(path):
                     return path
     return None
 
@@ -149,9 +153,9 @@ def _venv(seen: Seen, table: ProcessTable) -> Path | None:
     directories = [os.path.dirname(program)] if "/" in program else _search_path(seen, table)  # noqa: PTH120
     for directory in directories:
         interpreter = table.path(seen, directory + "/" + os.path.basename(program))  # noqa: PTH119
-        if interpreter and interpreter.exists():
+        if interpreter and _exists(interpreter):
             root = interpreter.parent.parent
-            return root if (root / "pyvenv.cfg").is_file() else None
+            return root if _exists(root / "pyvenv.cfg") else None
     return None
 
 
