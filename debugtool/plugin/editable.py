@@ -29,12 +29,15 @@ def run(entry: str, root: str) -> None:
     main = ModuleType("__main__")
     main.__file__ = entry
     main.__loader__ = SourceFileLoader("__main__", entry)
-    main.__dict__["__cached__"] = None
+    names = vars(main)
+    names["__cached__"] = None
+    if "__annotations__" in vars(sys.modules["__main__"]):  # the launcher's own has it before Python 3.14
+        names["__annotations__"] = {}
     if package:
         main.__package__ = package
         main.__spec__ = importlib.util.find_spec(f"{package}.__main__")  # imports the package, as -m does
     sys.modules["__main__"] = main
-    exec(compile(Path(entry).read_bytes(), entry, "exec", dont_inherit=True), main.__dict__)
+    exec(compile(Path(entry).read_bytes(), entry, "exec", dont_inherit=True), names)
 
 
 def _package_of(entry: Path) -> tuple[str, Path]:
