@@ -34,6 +34,7 @@ class PluginOutput:
         self._on_log = on_log
         self.first_line: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self.partial_line = ""
+        self._too_long = False
         self.stderr_tail: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
         self.ended = asyncio.gather(self._read_stdout(stdout), self._read_stderr(stderr))
 
@@ -57,7 +58,8 @@ class PluginOutput:
             self.first_line.set_result(line)
         elif whole:
             self.note("debug", line, stream="stdout", note="Grafana drops what a plugin prints on stdout")
-        else:
+        elif not self._too_long:
+            self._too_long = True
             self.note("warn", f"a line above 64 KiB on stdout: Grafana reads no further than this one: {line[:80]}...")
 
     async def _read_stderr(self, pipe: IO[bytes]) -> None:

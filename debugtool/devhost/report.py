@@ -127,7 +127,9 @@ def _console() -> Console:
 
 
 def _is_shown(line: LogLine, min_level: str) -> bool:
-    return line.plain or LEVELS.index(line.level) >= LEVELS.index(min_level)
+    # Our own runtime wraps what the plugin prints in entries of these modules.
+    printed = line.plain or line.fields.get("@module") in ("stdout", "stderr")
+    return printed or LEVELS.index(line.level) >= LEVELS.index(min_level)
 
 
 def _ending(fields: dict[str, object]) -> str:
