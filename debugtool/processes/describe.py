@@ -77,7 +77,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
 
 
 def _effective_uid(pid: int, proc: Path) -> int | None:
-    # Not the owner of /proc/PID: that is root for a process that made itself undumpable.
+    # Not the owner of the file: that is root for a process that made itself undumpable.
     try:
         status = (proc / str(pid) / "status").read_text(errors="replace")
     except OSError:

@@ -177,9 +177,13 @@ def _credentials(name: str, proc: Path) -> Credentials | None:
 
 
 def _is_dumpable(pid: int, target: Credentials, proc: Path) -> bool | None:
-    """Look at the owner of /proc/PID: root instead of the process's user when it is not dumpable (proc(5))."""
+    """Look at the owner of its /proc files: root instead of its user when it is not dumpable.
+
+    Source:
+        task_dump_owner in fs/proc/base.c; the directory /proc/PID itself keeps its owner.
+    """
     try:
-        owner = (proc / str(pid)).stat().st_uid
+        owner = (proc / str(pid) / "status").stat().st_uid
     except OSError:
         return None
     if target.uids[1] == 0:
