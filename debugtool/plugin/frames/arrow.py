@@ -56,9 +56,9 @@ def encode_columns(frame: Frame) -> list[Column]:
         FrameError: A value cannot be sent, or the lengths differ.
     """
     columns = [column_of(field) for field in frame.fields]
-    lengths = {field.name: len(column.data) for field, column in zip(frame.fields, columns, strict=True)}
-    if len({len(column.data) for column in columns}) > 1:
-        counted = ", ".join(f"{name!r} {length}" for name, length in lengths.items())
+    lengths = [len(column.data) for column in columns]
+    if len(set(lengths)) > 1:
+        counted = ", ".join(f"{field.name!r} {length}" for field, length in zip(frame.fields, lengths, strict=True))
         raise FrameError(f"The fields of frame {frame.name!r} have different numbers of rows: {counted}.")
     return columns
 
@@ -70,6 +70,7 @@ def as_frame(frame: object) -> Frame:
         FrameError: It is nothing of the sort.
     """
     if isinstance(frame, Frame):
+        _check_parts(frame)
         return frame
     if isinstance(frame, Mapping):
         return Frame.from_dict(frame)
@@ -78,9 +79,24 @@ def as_frame(frame: object) -> Frame:
         return Frame.from_pandas(frame)
     if hasattr(frame, "__arrow_c_stream__") or hasattr(frame, "__arrow_c_array__"):
         return frame_of_arrow(frame)
-    raise FrameError(
-        f"A {type(frame).__name__} is no frame; use a Frame, a dict of columns, a pandas DataFrame or an Arrow table."
+    raise _no_frame(frame)
+
+
+def _no_frame(value: object) -> FrameError:
+    return FrameError(
+        f"{type(value).__name__} is no frame; use a Frame, a dict of columns, a pandas DataFrame or an Arrow table."
     )
+
+
+def _check_parts(frame: Frame) -> None:
+    """Refuse dicts and the like where a dataclass belongs; not everybody runs a type checker."""
+    if frame.meta is not None and not isinstance(frame.meta, FrameMeta):
+        raise wrong_type(f"The meta of frame {frame.name!r}", frame.meta, "a FrameMeta")
+    for number, field in enumerate(frame.fields):
+        if not isinstance(field, Field):
+            raise wrong_type(f"Field {number} of frame {frame.name!r}", field, "a Field")
+        if field.config is not None and not isinstance(field.config, FieldConfig):
+            raise wrong_type(f"The config of field {field.name!r}", field.config, "a FieldConfig")
 
 
 def field_config(field: Field, column: Column) -> FieldConfig | None:
@@ -184,10 +200,12 @@ def frame_of_arrow(source: Any) -> Frame:
 
     if isinstance(source, pa.Table | pa.RecordBatch):
         table = source
-    elif hasattr(source, "__arrow_c_stream__"):
-        table = pa.RecordBatchReader.from_stream(source).read_all()
     else:
-        table = pa.record_batch(source)
+        try:
+            streams = hasattr(source, "__arrow_c_stream__")
+            table = pa.RecordBatchReader.from_stream(source).read_all() if streams else pa.record_batch(source)
+        except pa.ArrowException as error:  # one column alone, such as a Series
+            raise _no_frame(source) from error
     schema = table.schema
     meta = _json_of(schema.metadata, b"meta", "The frame's meta")
     return Frame(

@@ -76,7 +76,7 @@ def _plain(name: str, values: pa.Array) -> pa.Array | list[Any]:
         return _plain(name, pa.compute.run_end_decode(values))
     if types.is_timestamp(arrow) or types.is_date(arrow):
         return _timestamps(name, values)
-    if types.is_list(arrow) or types.is_large_list(arrow) or types.is_fixed_size_list(arrow) or types.is_struct(arrow):
+    if types.is_struct(arrow) or (types.is_nested(arrow) and "list" in str(arrow).partition("<")[0]):
         return list(values.to_pylist())
     target = _cast_target(arrow)
     return values if target is None else values.cast(arrow_type(VALUE_TYPES[target]))
@@ -115,6 +115,8 @@ def _timestamps(name: str, values: pa.Array) -> pa.Array:
 def _refused(name: str, arrow: pa.DataType) -> FrameError:
     kind = str(arrow).partition("[")[0].partition("<")[0]
     advice = _ADVICE.get(kind, "cast it to a number, string, bool or timestamp")
+    if "pandas." in str(arrow):
+        advice = "use .astype(str), or .dt.to_timestamp() for periods"
     return FrameError(f"Field {name!r} is of Arrow type {arrow}, which Grafana rejects; {advice}.")
 
 

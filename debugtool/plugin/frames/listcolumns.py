@@ -142,12 +142,8 @@ def _too_large(name: str) -> FrameError:
 
 
 def _time(job: _Values) -> Column:
-    found = nanoseconds(job.name, job.values)
-    valid = None
-    if None in found:
-        valid = bytes([ns is not None for ns in found])
-        found = [ns or 0 for ns in found]
-    return fixed_width(job.value_type, array("q", found), len(found), valid)
+    found, valid = nanoseconds(job.name, job.values)
+    return fixed_width(job.value_type, found, len(found), valid)
 
 
 def _json(job: _Values) -> Column:

@@ -52,7 +52,7 @@ class Field:
             self.values, Iterable
         ):
             raise FrameError(
-                f"The values of field {self.name!r} are a {type(self.values).__name__}, but must be a list or an array."
+                f"The values of field {self.name!r} are of type {type(self.values).__name__}; use a list or an array."
             )
         if isinstance(self.values, Iterator):
             self.values = list(self.values)

@@ -26,6 +26,14 @@ _UNIT_NS = {
 }
 _UNITS_PER_NS = {"ps": 10**3, "fs": 10**6, "as": 10**9}
 _UNITS_IN_300_YEARS = {"Y": 300, "M": 3600}
+_OWN_TYPES = {
+    ("b", 1): "bool",
+    ("M", 8): "time",
+    ("f", 2): "float32",
+    ("f", 4): "float32",
+    ("f", 8): "float64",
+    **{(kind, bits // 8): f"{prefix}int{bits}" for kind, prefix in (("i", ""), ("u", "u")) for bits in (8, 16, 32, 64)},
+}
 _ADVICE = {
     "m": "divide by np.timedelta64(1, 's') for seconds as float",
     "c": "use two fields, .real and .imag",
@@ -73,9 +81,7 @@ def column_of_numpy(
 
 
 def _own_type(dtype: np.dtype[Any]) -> ValueType | None:
-    if dtype.kind in "iuf" and dtype.itemsize <= 8:
-        return VALUE_TYPES["float32" if dtype.kind == "f" and dtype.itemsize == 2 else dtype.newbyteorder("=").name]
-    return {"b": VALUE_TYPES["bool"], "M": VALUE_TYPES["time"]}.get(dtype.kind)
+    return VALUE_TYPES.get(_OWN_TYPES.get((dtype.kind, dtype.itemsize), ""))
 
 
 def _times(name: str, values: NDArray[Any], valid: bytes | None) -> Column:
@@ -84,12 +90,15 @@ def _times(name: str, values: NDArray[Any], valid: bytes | None) -> Column:
     present = ~np.isnat(values)
     if valid is not None:
         present &= np.frombuffer(valid, "?")
-    numbers = np.where(present, values, np.zeros(1, values.dtype)).astype(values.dtype.newbyteorder("="))
-    ns, in_range = _scaled(numbers)
+    flags = None if present.all() else present.tobytes()
+    if flags is not None:
+        values = np.where(present, values, np.zeros(1, values.dtype))
+    if values.dtype == "M8[ns]":
+        return fixed_width(VALUE_TYPES["time"], np.ascontiguousarray(values), len(values), flags)
+    ns, in_range = _scaled(values)
     if not in_range.all():
         row = int(np.argmin(in_range))
         raise out_of_range(name, row, values[row])
-    flags = None if present.all() else present.tobytes()
     return fixed_width(VALUE_TYPES["time"], ns, len(ns), flags)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from itertools import repeat
@@ -26,8 +27,8 @@ def out_of_range(name: str, row: int, value: object) -> FrameError:
     )
 
 
-def nanoseconds(name: str, values: Sequence[Any]) -> list[int | None]:
-    """Return nanoseconds since 1970 (UTC) of each value; None where there is none (None, NaT).
+def nanoseconds(name: str, values: Sequence[Any]) -> tuple[array[int], bytes | None]:
+    """Convert times to nanoseconds since 1970 (UTC).
 
     Values without a zone are taken as UTC. Times finer than a nanosecond are rounded down.
 
@@ -35,15 +36,25 @@ def nanoseconds(name: str, values: Sequence[Any]) -> list[int | None]:
         name: The field, for errors.
         values: datetime, date, pandas Timestamp, numpy datetime64, whole nanoseconds or None.
 
+    Returns:
+        The nanoseconds, 0 where there is none (None, NaT), and one byte per row, 0 for those; None: all rows have one.
+
     Raises:
         FrameError: A time outside 1677 to 2262.
     """
     types = set(map(type, values))
+    found: Sequence[int | None] | None = values if types == {int} else None
     if types == {datetime}:
-        quick = _datetimes(values)
-        if quick is not None:
-            return _checked(name, values, quick)
-    return _checked(name, values, [_one(value) for value in values])
+        found = _datetimes(values)
+    valid = None
+    if found is None:
+        found = [_one(value) for value in values]
+        valid = bytes([ns is not None for ns in found])
+    try:
+        return array("q", [ns or 0 for ns in found] if valid else found), valid  # type: ignore[arg-type]  # no None left
+    except OverflowError as error:
+        row = next(row for row, ns in enumerate(found) if ns is not None and not LOWEST_NS <= ns <= HIGHEST_NS)
+        raise out_of_range(name, row, values[row]) from error
 
 
 def _datetimes(values: Sequence[datetime]) -> list[int | None] | None:
@@ -54,14 +65,6 @@ def _datetimes(values: Sequence[datetime]) -> list[int | None] | None:
         return [((span.days * 86400 + span.seconds) * 1_000_000 + span.microseconds) * 1000 for span in spans]
     except TypeError:
         return None
-
-
-def _checked(name: str, values: Sequence[Any], found: list[int | None]) -> list[int | None]:
-    present = [ns for ns in found if ns is not None]
-    if present and not LOWEST_NS <= min(present) <= max(present) <= HIGHEST_NS:
-        row = next(row for row, ns in enumerate(found) if ns is not None and not LOWEST_NS <= ns <= HIGHEST_NS)
-        raise out_of_range(name, row, values[row])
-    return found
 
 
 def _one(value: Any) -> int | None:
