@@ -80,7 +80,7 @@ def temporarily_relax_ptrace_scope(
     try:
         yield True
     finally:
-        _end_guard(guard, scope_file(proc))
+        _end_guard(guard, scope_file(proc), permission.scope)
 
 
 def _start_guard(file: Path, state_directory: Path) -> subprocess.Popen[str]:
@@ -102,7 +102,7 @@ def _start_guard(file: Path, state_directory: Path) -> subprocess.Popen[str]:
     raise Refused(
         "Could not set ptrace_scope to 0.",
         why=answer.removeprefix("error: ") or f"{' '.join(sudo) or 'The guard process'} ended with {guard.returncode}.",
-        next_step="Run this one command as root instead, which needs no change: sudo debugtool attach",
+        next_step="Run this one command as root, which needs no change: sudo debugtool attach",
     )
 
 
@@ -112,7 +112,7 @@ def _sudo(file: Path) -> list[str]:
     raise Refused(
         "Could not set ptrace_scope to 0.",
         why=f"{file} is not writable for uid {os.geteuid()}, and there is no sudo.",
-        next_step="As root: sysctl kernel.yama.ptrace_scope=0; or run debugtool itself as root, which needs no change.",
+        next_step="Run this one command as root, which needs no change: debugtool attach",
     )
 
 
@@ -123,7 +123,7 @@ def _read_line(guard: subprocess.Popen[str], timeout_s: float) -> str:
     return guard.stdout.readline().strip() if ready else ""
 
 
-def _end_guard(guard: subprocess.Popen[str], file: Path) -> None:
+def _end_guard(guard: subprocess.Popen[str], file: Path, old: int | None) -> None:
     """Close the pipe that the guard lives by, and see that it has put the value back."""
     try:
         answer, _ = guard.communicate(timeout=_RESTORE_TIMEOUT_S)
@@ -133,5 +133,5 @@ def _end_guard(guard: subprocess.Popen[str], file: Path) -> None:
         raise DebugtoolError(
             "Could not see ptrace_scope put back.",
             why=f"The guard process {guard.pid} did not say so; {file} is {file.read_text().strip()} now.",
-            next_step="Look at it, and set it as it was: sudo sysctl kernel.yama.ptrace_scope=1",
+            next_step=f"Look at it, and set it as it was: sudo sysctl kernel.yama.ptrace_scope={old}",
         )
