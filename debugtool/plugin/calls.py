@@ -119,5 +119,5 @@ def fail(call: grpc.ServicerContext, context: Context, name: str, error: BaseExc
 
 
 def describe(error: BaseException) -> str:
-    """Say an exception in one line: its text, else its type."""
-    return str(error) or type(error).__name__
+    """Say what an exception says: its text, else its type; a KeyError's text is a bare key."""
+    return f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

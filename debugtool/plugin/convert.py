@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from debugtool.plugin import logs
 from debugtool.plugin.proto import backend_pb2 as pb
 from debugtool.plugin.requests import (
     AdmissionRequest,
@@ -59,11 +60,16 @@ def context_of(
         api_version=plugin_context.apiVersion,
         namespace=plugin_context.namespace,
         headers=dict(headers),
-        logger_params={key: value for key, _, value in parameters},
+        logger_params={_extra_key(key): value for key, _, value in parameters},
         metadata=dict(texts),
         deadline=time.monotonic() + remaining_s if has_deadline and remaining_s is not None else None,
         cancelled=threading.Event(),
     )
+
+
+def _extra_key(key: str) -> str:
+    """Keep a key from clashing with logging's own, which would make `extra=` raise KeyError."""
+    return f"{key}_" if key in logs.RECORD_ATTRIBUTES else key
 
 
 def _user(user: pb.User) -> User:

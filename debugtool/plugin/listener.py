@@ -44,22 +44,27 @@ def listen(settings: HostSettings, bind: Callable[[str], object]) -> Address:
         bind: Makes the server listen on a gRPC target; raises RuntimeError when it cannot.
 
     Raises:
-        StartRefused: The directory is too long a path, the group does not exist, or no address is free.
-        OSError: The socket cannot be handed to the group.
+        StartRefused: The directory is too long a path, the group does not exist or is not ours to give the socket to,
+            or no address is free.
 
     Source:
         wire-spec 1.1 and 1.6.
     """
     if not hasattr(socket, "AF_UNIX"):
         return _listen_tcp(settings, bind)
+    group = _group_id(settings.socket_group) if settings.socket_group else None
     address = Address("unix", socket_path(settings.socket_dir))
     try:
         bind(address.grpc_target)
     except RuntimeError as error:
         raise StartRefused(f"cannot listen on {address.address}: {error}") from error
-    if settings.socket_group:
-        os.chown(address.address, -1, _group_id(settings.socket_group))
-        Path(address.address).chmod(0o660)
+    if group is not None:
+        try:
+            os.chown(address.address, -1, group)
+            Path(address.address).chmod(0o660)
+        except OSError as error:
+            address.remove()
+            raise StartRefused(f"cannot give the socket to group {settings.socket_group}: {error.strerror}") from error
     return address
 
 

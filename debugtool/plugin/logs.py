@@ -23,7 +23,7 @@ _SHORT_TEXT = 4096  # characters left of each long text in a line that was too l
 _STDERR = 2
 _lock = threading.Lock()
 
-_OWN_ATTRIBUTES = frozenset(
+RECORD_ATTRIBUTES = frozenset(
     (*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName")  # taskName: from 3.12 on
 )
 
@@ -92,7 +92,9 @@ class HostHandler(logging.Handler):
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Give a record's keys and values."""
-        fields = {key.lstrip("@") or "_": value for key, value in record.__dict__.items() if key not in _OWN_ATTRIBUTES}
+        fields = {
+            key.lstrip("@") or "_": value for key, value in record.__dict__.items() if key not in RECORD_ATTRIBUTES
+        }
         fields |= {
             "@level": level_name(record.levelno),
             "@message": record.getMessage(),

@@ -50,7 +50,7 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
 
     Raises:
         StartRefused: There is nowhere to listen.
-        OSError: The handshake cannot be written, or the socket not handed to its group.
+        OSError: The handshake cannot be written.
     """
     stopped = threading.Event()
     _handle_signals(stopped)

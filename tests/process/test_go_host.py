@@ -198,7 +198,7 @@ def test_the_context_reaches_the_handler_whole(start_go_host: StartGoHost) -> No
     request = {
         "pluginContext": CONTEXT,
         "headers": {"http_X-Panel-Id": "4", "FromAlert": "true"},
-        "queries": [query("A", end_ms=90_000, own="key")],
+        "queries": [query("A", own="key")],
     }
     metadata = {"loggerparamsctxmetadata": "traceID:::abc:::def", "traceparent": "00-1-2-01"}
     answer = host.good("QueryData", request, metadata=metadata, timeout_ms=20_000)
