@@ -16,7 +16,7 @@ from debugtool.processes.debugged import debugger_words
 from debugtool.processes.naming import display_name
 from debugtool.processes.plugins import Candidate
 from debugtool.processes.runtime import OTHER, Program, read_link, read_maps, runtime_of
-from debugtool.processes.scan import Seen
+from debugtool.processes.scan import Seen, see_process
 from debugtool.processes.sockets import grpc_address
 from debugtool.processes.table import ProcessTable
 
@@ -40,7 +40,8 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
     """
     seen, launcher, proc = candidate.seen, candidate.launcher, table.proc
     uid = _effective_uid(seen.pid, proc)
-    if uid is None:
+    now = see_process(seen.pid, proc)
+    if uid is None or now is None or now.started_ticks != seen.started_ticks:  # its pid may be another's by now
         return None
     maps = read_maps(seen.pid, proc)
     program = table.program(seen)

@@ -140,7 +140,7 @@ class PluginFinder:
         for seen in sorted(found.values(), key=lambda seen: (seen.started_ticks, seen.pid)):
             if seen.pid in candidates or (is_plugin and self._inherited(seen, found)):
                 continue
-            worker = self._table.worker(seen)
+            worker = self._table.worker(seen, is_plugin=is_plugin)
             if worker.pid not in candidates:
                 candidates[worker.pid] = self._candidate(worker, seen, is_plugin=is_plugin)
         return list(candidates.values())

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from debugtool.errors import Unsupported
+
 PROC = Path("/proc")
 
 # A command line can be megabytes long; names and options stand at its start.
@@ -74,7 +76,16 @@ def see_all(proc: Path = PROC) -> Iterator[Seen]:
     """Give the cheap facts of every process, those that end meanwhile left out.
 
     Measured with 2,000 processes: 40 ms, where psutil.process_iter with the same two facts takes 340 ms.
+
+    Raises:
+        Unsupported: There is no procfs.
     """
+    if not proc.is_dir():
+        raise Unsupported(
+            "Processes can be found on Linux only.",
+            why=f"There is no {proc}.",
+            next_step="Run debugtool on the Linux machine, or in the container, where the plugin runs.",
+        )
     for name in os.listdir(proc):  # noqa: PTH208 - thousands of Path objects cost more than the reads
         if name.isdigit() and (seen := see_process(int(name), proc)):
             yield seen

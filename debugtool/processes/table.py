@@ -95,18 +95,18 @@ class ProcessTable:
         cwd = self.cwd(seen)
         return cwd / text if cwd else None
 
-    def worker(self, seen: Seen) -> Seen:
+    def worker(self, seen: Seen, *, is_plugin: bool) -> Seen:
         """Follow launchers to the process that runs the plugin's code.
 
-        A launcher is a shell script, a debugger that started the program, or PyInstaller's bootloader: it waits for
-        its one child, and the two are one plugin. Anything else, or a launcher with several such children, is its own
-        worker.
+        A launcher is a shell script, or PyInstaller's bootloader: it waits for its one child, and the two are one
+        plugin. Where a host started it as a plugin any other program may be one too (`tini`, `env`). Anything else, or
+        a launcher with several such children, is its own worker.
         """
         while True:
             program = self.program(seen)
             if program.bootloader:
                 workers = [child for child in self.children(seen) if self._same_file(seen, child)]
-            elif program.runtime is Runtime.OTHER or is_debugger(self.command(seen)):
+            elif program.runtime is Runtime.OTHER and (is_plugin or self.command(seen).script):
                 workers = [child for child in self.children(seen) if self._runs_code(child)]
             else:
                 return seen

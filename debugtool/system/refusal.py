@@ -47,7 +47,7 @@ class Refusal:
     @property
     def next_step(self) -> str:
         """The narrowest fix, and where the others are written."""
-        return f"{self.fixes[0]} More: {DOCS}#{self.cause}"
+        return f"{self.fixes[0]} (more: {DOCS}#{self.cause})"
 
     def as_error(self) -> Refused:
         """Give it as the error that a command raises."""
@@ -82,7 +82,7 @@ def why_not(permission: Permission) -> Refusal | None:
             Cause.ENDED,
             permission,
             f"Its state is {target.state} (zombie): it has ended, and its parent has not collected it yet.",
-            "Wait until its host has started it again: debugtool attach --wait.",
+            "Wait until its host has started it again: debugtool attach --wait",
         )
     if target.tracer_pid:
         tracer = f"{permission.tracer} (pid {target.tracer_pid})" if permission.tracer else f"pid {target.tracer_pid}"
@@ -90,8 +90,8 @@ def why_not(permission: Permission) -> Refusal | None:
             Cause.TRACED,
             permission,
             f"{tracer} traces it already (TracerPid), and a process can have one tracer only.",
-            f"Detach {tracer} first.",
-            "Or attach through a debug build's own agent, which does not trace: debugtool build --debug --editable.",
+            f"Detach {tracer} first",
+            "Or attach through a debug build's own agent, which does not trace: debugtool build --debug --editable",
         )
     if permission.scope is not None and permission.scope >= 3:
         return _no_attach(permission)
@@ -106,15 +106,15 @@ def _no_attach(permission: Permission) -> Refusal:
         permission,
         f"{_scope(permission)}: no process may be traced, not even by root, and the value cannot be lowered before "
         "the next start of this machine.",
-        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable.",
-        "Or set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d and restart the machine.",
+        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable",
+        "Or set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d and restart the machine",
     )
 
 
 def _without_capability(permission: Permission) -> Refusal | None:
     """Apply the rules that hold for everybody who has no CAP_SYS_PTRACE over the target."""
     pid, debug_build = permission.target.pid, "debugtool build --debug --editable"
-    as_root = f"Run this one command as root: sudo debugtool attach --pid {pid}."
+    as_root = _as_root(permission)
     lacks = "and we have no CAP_SYS_PTRACE" + (
         " in its user namespace" if permission.ours.has_ptrace_capability else ""
     )
@@ -125,7 +125,7 @@ def _without_capability(permission: Permission) -> Refusal | None:
             permission,
             f"It runs as uid {_ids(uids)}, gid {_ids(gids)}; we run as uid {permission.ours.uids[0]}, "
             f"gid {permission.ours.gids[0]}, {lacks}.",
-            f"Run debugtool as that user: sudo -u '#{uids[1]}' debugtool attach --pid {pid}.",
+            f"Run debugtool as that user: sudo -u '#{uids[1]}' debugtool attach --pid {pid}",
             as_root,
         )
     if permission.dumpable is False:
@@ -133,7 +133,7 @@ def _without_capability(permission: Permission) -> Refusal | None:
             Cause.UNDUMPABLE,
             permission,
             f"It hides from its own user (its /proc files belong to root: PR_SET_DUMPABLE is 0), {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}.",
+            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
             as_root,
         )
     if permission.scope == 2:
@@ -141,7 +141,7 @@ def _without_capability(permission: Permission) -> Refusal | None:
             Cause.ADMIN_ONLY,
             permission,
             f"{_scope(permission)}: only a process with CAP_SYS_PTRACE may trace, {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}.",
+            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
             as_root,
             "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0",
         )
@@ -151,7 +151,7 @@ def _without_capability(permission: Permission) -> Refusal | None:
             permission,
             f"{_scope(permission)}: only a descendant of the tracer may be traced, or a process that named its tracer "
             f"with PR_SET_PTRACER; this one is no descendant of ours, {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}.",
+            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
             as_root,
             "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0",
         )
@@ -164,6 +164,16 @@ def _without_capability(permission: Permission) -> Refusal | None:
             as_root,
         )
     return None
+
+
+def _as_root(permission: Permission) -> str:
+    """Say how one command gets CAP_SYS_PTRACE here."""
+    if permission.ours.uids[1] == 0:
+        return "Give debugtool CAP_SYS_PTRACE, which this root does not have; to a container: --cap-add=SYS_PTRACE"
+    command = f"sudo debugtool attach --pid {permission.target.pid}"
+    if permission.ours.no_new_privs:  # sudo cannot gain anything here
+        return f"Run this one command as root, from a terminal without NoNewPrivs: {command}"
+    return f"Run this one command as root: {command}"
 
 
 def explain_refusal(pid: int, error: OSError, *, proc: Path = PROC) -> Refused:
@@ -201,14 +211,14 @@ def _unreadable_cause(permission: Permission, error: OSError) -> Refusal:
             permission,
             f"{answer}, and debugtool runs under a seccomp filter (Seccomp: 2), as in a container, which may forbid "
             "ptrace; nothing else that can be read forbids it.",
-            "Run debugtool outside the container, or give this container alone ptrace: --cap-add=SYS_PTRACE.",
+            "Run debugtool outside the container, or give this container alone ptrace: --cap-add=SYS_PTRACE",
         )
     return _refusal(
         Cause.UNKNOWN,
         permission,
         f"{answer}; ptrace_scope, user, capabilities and tracer allow it. A security module (AppArmor, SELinux) or the "
         "process itself (PR_SET_DUMPABLE) may forbid it.",
-        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable.",
+        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable",
     )
 
 

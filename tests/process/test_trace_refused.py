@@ -61,8 +61,8 @@ def test_another_users_process_in_full() -> None:
     assert report["text"] == (
         f"Error: May not trace pid {process.pid} ({Path(sys.executable).name}).\n"
         f"  why:  It runs as uid 0, gid 0; we run as uid {NOBODY}, gid {NOBODY}, and we have no CAP_SYS_PTRACE.\n"
-        f"  next: Run debugtool as that user: sudo -u '#0' debugtool attach --pid {process.pid}. "
-        "More: docs/permissions.md#other-user"
+        f"  next: Run debugtool as that user: sudo -u '#0' debugtool attach --pid {process.pid} "
+        "(more: docs/permissions.md#other-user)"
     )
 
 

@@ -13,6 +13,7 @@ from debugtool.errors import ProcessGone
 from debugtool.output import error_text
 from debugtool.system import Cause, Permission, examine, explain_refusal, why_not
 from debugtool.system.permission import parse_status
+from debugtool.system.refusal import DOCS
 
 # Recorded on Linux 6.18; the lines that nothing here reads are left out.
 STATUS = """\
@@ -150,8 +151,8 @@ def test_scope_1_in_full(proc: Path) -> None:
         "Error: May not trace pid 4711 (my-datasource).\n"
         "  why:  /proc/sys/kernel/yama/ptrace_scope is 1: only a descendant of the tracer may be traced, or a process "
         "that named its tracer with PR_SET_PTRACER; this one is no descendant of ours, and we have no CAP_SYS_PTRACE.\n"
-        "  next: Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable. "
-        "More: docs/permissions.md#scope-1"
+        "  next: Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable "
+        "(more: docs/permissions.md#scope-1)"
     )
     assert refusal.as_error().exit_code == 4
     assert [fix for fix in refusal.fixes if "ptrace_scope=0" in fix] == [refusal.fixes[-1]], "the global one is last"
@@ -172,7 +173,7 @@ def test_another_users_process_comes_before_the_scope(proc: Path) -> None:
     assert refusal is not None
     assert refusal.cause is Cause.OTHER_USER
     assert refusal.why == ("It runs as uid 33, gid 33; we run as uid 1000, gid 1000, and we have no CAP_SYS_PTRACE.")
-    assert refusal.fixes[0] == "Run debugtool as that user: sudo -u '#33' debugtool attach --pid 4711."
+    assert refusal.fixes[0] == "Run debugtool as that user: sudo -u '#33' debugtool attach --pid 4711"
 
 
 def test_a_process_that_changed_its_user_is_not_ours(proc: Path) -> None:
@@ -191,6 +192,23 @@ def test_root_without_the_capability_is_refused_like_anybody(proc: Path) -> None
     refusal = why_not(read(proc))
     assert refusal is not None
     assert refusal.cause is Cause.CAPABILITIES
+    assert "--cap-add=SYS_PTRACE" in refusal.fixes[0], "sudo gives nothing to who is root already"
+
+
+def test_where_sudo_cannot_work_it_is_said_so(proc: Path) -> None:
+    set_scope(proc, "2")
+    change(proc, OURS, "NoNewPrivs:\t0", "NoNewPrivs:\t1")
+    refusal = why_not(read(proc))
+    assert refusal is not None
+    assert refusal.fixes[1] == (
+        "Run this one command as root, from a terminal without NoNewPrivs: sudo debugtool attach --pid 4711"
+    )
+
+
+def test_each_cause_has_its_section_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / DOCS).read_text()
+    sections = [line.removeprefix("## ").strip() for line in text.splitlines() if line.startswith("## ")]
+    assert sections == [str(cause) for cause in Cause]
 
 
 def test_a_tracer_comes_first_and_is_named(proc: Path) -> None:
@@ -201,7 +219,7 @@ def test_a_tracer_comes_first_and_is_named(proc: Path) -> None:
     assert refusal is not None
     assert refusal.cause is Cause.TRACED
     assert refusal.why == "gdb (pid 555) traces it already (TracerPid), and a process can have one tracer only."
-    assert refusal.fixes[0] == "Detach gdb (pid 555) first."
+    assert refusal.fixes[0] == "Detach gdb (pid 555) first"
 
 
 def test_a_tracer_that_cannot_be_seen_is_named_by_its_pid(proc: Path) -> None:
