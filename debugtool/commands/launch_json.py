@@ -53,10 +53,13 @@ def launch_json(name: str | None, print_only: bool, workspace: Path | None, port
 def _running_target(name: str | None, workspace: Path | None) -> Target | None:
     """Find the plugin's process; None for one that does not run but whose project this is."""
     from debugtool import processes
+    from debugtool.manifest import find_manifest
 
+    directory = workspace or Path.cwd()
     try:
-        return processes.find_target(name, directory=workspace)
+        return processes.find_target(name, directory=directory)
     except NotFound:
-        if name is None or name in processes.names_of_project(workspace or Path.cwd()):
+        ours = name is None or (find_manifest(directory) and name in processes.names_of_project(directory))
+        if ours:
             return None
         raise

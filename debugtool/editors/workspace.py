@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from debugtool.editors.entries import PathMapping
 from debugtool.editors.launch_json import WORKSPACE_FOLDER
-from debugtool.manifest import Manifest, editable_source, find_manifest
+from debugtool.manifest import Manifest, artefact_path, editable_source, find_manifest
 from debugtool.model import Target
 
 # Directories of a workspace that a deployed tree may correspond to: copying src/ to /app is common.
@@ -18,9 +18,9 @@ _SOURCE_ROOTS = (".", "src", "backend")
 def find_workspace(start: Path | None, manifest_dir: Path | None) -> Path:
     """Find the directory that the developer has open in the editor.
 
-    That is the project of the plugin.json. When `start` lies in a project with the same plugin id, that one: the
-    plugin's own directory is then a copy made for the host. In a monorepo the nearest directory that has a `.vscode/`
-    already, up to the git root. Without any plugin.json it is the git root.
+    That is the project of the plugin.json. Where the plugin's directory is a copy made for the host, it is the project
+    of the same plugin id that `start` lies in, else that of the sources an editable build runs. In a monorepo it is the
+    nearest directory that has a `.vscode/` already, up to the git root. Without any plugin.json it is the git root.
 
     Args:
         start: Where the user is; the working directory, under the name the shell has for it, by default.
@@ -49,7 +49,10 @@ def find_workspace(start: Path | None, manifest_dir: Path | None) -> Path:
 def _project(here: Manifest | None, running: Manifest | None) -> Path | None:
     if running is None or (here is not None and here.id == running.id):
         return here.project_root if here else None
-    return running.project_root
+    program = artefact_path(running)
+    source = editable_source(program) if program else None
+    origin = find_manifest(source.parent) if source and source.is_file() else None
+    return (origin or running).project_root
 
 
 def _working_directory() -> Path:

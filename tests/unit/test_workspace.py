@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from debugtool.editors import PathMapping, find_workspace, path_mappings
-from debugtool.manifest import EDITABLE_MARKER, EDITABLE_SOURCE
+from debugtool.manifest import EDITABLE_MARKER, EDITABLE_SOURCE, artefact_name
 from debugtool.model import Build, Runtime, Target
 
 NO_PROCESS = 2**31 - 1  # no process has this pid, so /proc is not consulted
@@ -21,9 +21,9 @@ def workspace(tmp_path: Path) -> Path:
     return root
 
 
-def write_plugin(directory: Path, plugin_id: str = "my-datasource") -> None:
+def write_plugin(directory: Path, plugin_id: str = "my-datasource", **fields: str) -> None:
     directory.mkdir(parents=True)
-    (directory / "plugin.json").write_text(json.dumps({"id": plugin_id}))
+    (directory / "plugin.json").write_text(json.dumps({"id": plugin_id, **fields}))
 
 
 def write_source(path: Path) -> Path:
@@ -50,6 +50,16 @@ def test_the_workspace_is_the_project_the_user_is_in(workspace: Path) -> None:
 def test_the_project_is_known_by_its_id_when_the_host_runs_a_copy(workspace: Path, tmp_path: Path) -> None:
     write_plugin(tmp_path / "grafana" / "plugins" / "my-datasource")
     assert find_workspace(workspace / "backend", tmp_path / "grafana" / "plugins" / "my-datasource") == workspace
+
+
+def test_a_copied_editable_build_leads_to_its_sources(workspace: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "grafana" / "plugins" / "my-datasource"
+    write_plugin(copy, executable="x")
+    program = copy / artefact_name("x")
+    program.write_text(f"#!/x/python\n{EDITABLE_MARKER}\n{EDITABLE_SOURCE}{workspace}/backend/main.py\n")
+    assert find_workspace(tmp_path, copy) == workspace
+    (workspace / "backend" / "main.py").unlink()  # the sources are in a container
+    assert find_workspace(tmp_path, copy) == copy
 
 
 def test_another_plugins_project_is_not_the_workspace(workspace: Path, tmp_path: Path) -> None:
