@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -331,3 +332,27 @@ def test_people_are_told_what_to_do_next(tmp_path: Path) -> None:
     assert "from the plugin" in rest and "Stopped sample-datasource, pid " in rest and "exit code 0" in rest
     assert (host.returncode, stdout) == (130, "")
     assert "\x1b[" not in said + rest  # colour is for terminals
+
+
+def test_a_terminal_gets_colour_and_the_plugins_text_as_it_is(tmp_path: Path) -> None:
+    make_project(
+        tmp_path,
+        "import sys, time\nprint('[ERROR] [bold]no markup[/bold]', file=sys.stderr)\n" + HANDSHAKE + "time.sleep(60)",
+    )
+    ours, theirs = pty.openpty()
+    host = subprocess.Popen(
+        [DEBUGTOOL, "run", tmp_path, "--port", "0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    said = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        while b"Ctrl-C" not in said:
+            said += terminal.read(4096)
+        host.send_signal(signal.SIGTERM)
+        assert host.wait(30) == 0
+
+    assert b"\x1b[31m  error | [ERROR] [bold]no markup[/bold]" in said
