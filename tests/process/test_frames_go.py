@@ -386,7 +386,7 @@ REJECTED = {
     "time64": pa.array([1], pa.time64("ns")),
     "decimal": pa.array([1], pa.decimal128(5, 2)),
     "duration": pa.array([1], pa.duration("s")),
-    "float16": pa.array([1.0], pa.float16()),
+    "float16": pa.array([np.float16(1)], pa.float16()),
     "list": pa.array([[1]]),
     "struct": pa.array([{"a": 1}]),
     "dictionary": pa.array(["a"]).dictionary_encode(),

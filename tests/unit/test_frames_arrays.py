@@ -301,7 +301,7 @@ def test_a_series_is_no_frame() -> None:
         (pa.array([1], pa.timestamp("ms")).dictionary_encode(), "time", [10**6]),
         (pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"]), "string", ["a", "a", "b"]),
         (pa.array([Decimal("1.25"), None], pa.decimal128(9, 2)), "float64", [1.25, None]),
-        (pa.array([1.5, None], pa.float16()), "float32", [1.5, None]),
+        (pa.array([np.float16(1.5), None], pa.float16()), "float32", [1.5, None]),
         (pa.nulls(2), "float64", [None, None]),
         (pa.array([[1, None], None]), "json", [b"[1,null]", None]),
         (pa.array([[1]], pa.large_list(pa.int8())), "json", [b"[1]"]),

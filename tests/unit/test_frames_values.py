@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from debugtool.plugin.frames import (
@@ -28,6 +28,7 @@ from debugtool.plugin.frames import (
     TypeConfig,
     decode_frame,
     encode_frame,
+    frame_to_json,
 )
 
 
@@ -377,3 +378,33 @@ def test_from_dict_takes_fields_among_the_columns() -> None:
 
 def test_thresholds_start_at_minus_infinity_by_default() -> None:
     assert Threshold(color="green").to_json() == {"value": None, "color": "green"}
+
+
+@st.composite
+def damaged_files(draw: st.DrawFn) -> bytes:
+    frame = Frame(
+        "n",
+        [
+            Field("t", [EPOCH, None]),
+            Field("s", ["a", "é"], {"l": "v"}, FieldConfig(unit="s")),
+            Field("j", [{"a": 1}, None]),
+            Field("e", ["on", "off"], type="enum"),
+        ],
+        meta=FrameMeta(type="table"),
+    )
+    data = bytearray(encode_frame(frame))
+    for place in draw(st.lists(st.integers(0, len(data) - 1), min_size=1, max_size=4)):
+        data[place] = draw(st.integers(0, 255))
+    return bytes(data[: draw(st.none() | st.integers(0, len(data)))])
+
+
+@settings(deadline=None, max_examples=400)
+@given(damaged_files())
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(data: bytes) -> None:
+    try:
+        frame = decode_frame(data)
+        frame_to_json(frame)
+    except FrameError as error:
+        assert str(error).endswith(".")
+    else:
+        assert isinstance(frame, Frame)

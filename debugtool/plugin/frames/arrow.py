@@ -178,8 +178,9 @@ def decode_frame(data: bytes) -> Frame:
         with pa.ipc.open_file(pa.py_buffer(data)) as reader:
             table = reader.read_all()
         table.validate(full=True)
-    except pa.ArrowException as error:
-        raise FrameError(f"These {len(data)} bytes are no Arrow IPC file: {error}.") from error
+        table.schema.names  # noqa: B018  # decodes the names, which nothing has checked yet
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise FrameError(f"These {len(data)} bytes are no Arrow IPC file: {str(error).rstrip('.')}.") from error
     frame = frame_of_arrow(table)
     for field, column, arrow in zip(frame.fields, table.columns, table.schema, strict=True):
         value_type = value_type_of_arrow(arrow.type, _text(arrow.metadata, b"tstype"))

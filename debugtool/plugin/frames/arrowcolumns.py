@@ -51,7 +51,8 @@ def column_of_arrow(
     try:
         plain = _plain(name, values)
     except pa.ArrowException as error:
-        raise FrameError(f"Field {name!r} cannot be converted from Arrow's {values.type}: {error}.") from error
+        why = str(error).rstrip(".")
+        raise FrameError(f"Field {name!r} cannot be converted from Arrow's {values.type}: {why}.") from error
     if isinstance(plain, list):
         return column_of_list(name, plain, declared or VALUE_TYPES["json"])
     found = value_type_of_arrow(plain.type)
