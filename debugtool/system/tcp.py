@@ -171,6 +171,13 @@ def socket_inodes(pid: int, *, proc: Path = PROC) -> frozenset[int]:
 
 
 def loopback_peer_uid(connection: socket.socket) -> int | None:
-    """Find the user at the other end of a TCP connection we accepted: `peer_uid` of its two addresses."""
-    local, remote = connection.getsockname(), connection.getpeername()
+    """Find the user at the other end of a TCP connection we accepted.
+
+    Returns:
+        As `peer_uid`; None when the peer has gone, too.
+    """
+    try:
+        local, remote = connection.getsockname(), connection.getpeername()
+    except OSError:  # ENOTCONN: it went before we looked
+        return None
     return peer_uid(local[1], remote[1], local_host=local[0], remote_host=remote[0])
