@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -26,7 +27,11 @@ def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """
     real = Path(os.path.realpath(path))
     old = real.stat() if real.exists() else None
-    handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{real.name}.", suffix=".tmp", dir=real.parent)
+    except OSError as error:
+        error.filename = str(real)  # the user knows that name, not the temporary one
+        raise
     beside = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -71,7 +76,7 @@ def take_owner(path: Path, owner: os.stat_result) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
     except PermissionError:
         if mine.st_uid != owner.st_uid:
-            raise
+            raise PermissionError(errno.EPERM, "The file of another user can only be replaced by root") from None
 
 
 def _umask() -> int:

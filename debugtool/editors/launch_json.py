@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,7 @@ def _read(path: Path) -> bytes | None:
 def _refuse_read_only(path: Path) -> None:
     """Refuse a file without any write bit: a rename would get past it, and so would root."""
     if path.exists() and not path.stat().st_mode & 0o222:
-        raise PermissionError(13, "The file is read-only", str(path))
+        raise PermissionError(errno.EACCES, "The file is read-only", str(path))
 
 
 def _write(path: Path, data: bytes) -> None:

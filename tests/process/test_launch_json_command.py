@@ -157,18 +157,29 @@ def test_a_broken_file_is_left_alone_and_the_entry_printed(workspace: Path) -> N
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_users_file_is_refused_with_the_entry() -> None:
+@pytest.mark.parametrize(
+    ("directory_mode", "file_mode", "why"),
+    [
+        (0o755, 0o644, "Permission denied: {path}."),
+        # He may write it, but a file that is replaced would become his.
+        (0o777, 0o666, "The file of another user can only be replaced by root: {path}."),
+    ],
+)
+def test_another_users_file_is_refused_with_the_entry(directory_mode: int, file_mode: int, why: str) -> None:
     with tempfile.TemporaryDirectory() as directory:  # tmp_path is closed to other users
         workspace = Path(directory)
         workspace.chmod(0o755)
         path = workspace / ".vscode" / "launch.json"
         path.parent.mkdir()
+        path.parent.chmod(directory_mode)
         path.write_text("{}")
+        path.chmod(file_mode)
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(DEBUGTOOL), "launch-json"]
         done = subprocess.run(command, cwd=workspace, capture_output=True, text=True, timeout=60, check=False)
         assert path.read_text() == "{}"
+        assert list(path.parent.iterdir()) == [path]
     assert done.returncode == 4, done.stderr
-    assert done.stderr.startswith(f"Error: {path} was left as it is.\n  why:  Permission denied: ")
+    assert done.stderr.startswith(f"Error: {path} was left as it is.\n  why:  {why.format(path=path)}\n")
     assert '"name": "Debug backend plugin"' in done.stderr
 
 

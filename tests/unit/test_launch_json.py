@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -253,6 +254,38 @@ def test_a_path_that_is_not_utf_8_goes_in_escaped(tmp_path: Path) -> None:
     remote = os.fsdecode(b"/srv/\xff")
     path = write_launch_json(tmp_path, debugpy_entry(mappings=[PathMapping("${workspaceFolder}", remote)])).path
     assert "/srv/\\udcff" in path.read_text("utf-8")
+
+
+def test_what_an_editor_saves_meanwhile_is_not_lost(launch_json: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch_json.write_text("{}")
+    read, versions = Path.read_bytes, [b"{}", b'{"a": 1}\n', b'{"a": 2}\n']
+
+    def saved_before_each_read(path: Path) -> bytes:
+        if versions:
+            path.write_bytes(versions.pop(0))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", saved_before_each_read)
+    assert write_launch_json(launch_json.parents[1], ENTRY).changed
+    assert json.loads(launch_json.read_text()) == {"a": 2, "configurations": [ENTRY]}
+
+
+def test_a_program_that_never_stops_saving_wins(launch_json: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, numbers = Path.read_bytes, itertools.count()
+
+    def saved_before_each_read(path: Path) -> bytes:
+        path.write_text(f'{{"a": {next(numbers)}}}')
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", saved_before_each_read)
+    with pytest.raises(LaunchJsonError) as caught:
+        write_launch_json(launch_json.parents[1], ENTRY)
+    assert caught.value.why == "Another program kept writing it."
+
+
+def test_real_depths_are_read(launch_json: Path) -> None:
+    launch_json.write_text('{"a": ' * 100 + "1" + "}" * 100)
+    assert write_launch_json(launch_json.parents[1], ENTRY).changed
 
 
 def test_positions_count_lines_of_every_kind() -> None:
