@@ -156,6 +156,11 @@ class Session:
             dont_trace_end_patterns=("debugpy_launcher.py",),
         )
         self.db = self.pydevd.get_global_debugger()
+        # Two small messages in a row would wait 40 ms for an acknowledgement.
+        self.db._client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
+        self.db.reader._ReaderThread__terminate_on_socket_close = False
+        self.db.writer._WriterThread__terminate_on_socket_close = False
 
     def release(self):
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
@@ -170,8 +175,9 @@ class Session:
             api.remove_all_exception_breakpoints(db)
             api.request_disconnect(db, resume_threads=True)
         finally:
+            hang_up(db)
+            db.dispose_and_kill_all_pydevd_threads(wait=False)
             self.pydevd.stoptrace()
-            db.dispose_and_kill_all_pydevd_threads(wait=True)
             unpatch_new_processes()
             stop_tracing_everywhere()
 
@@ -180,6 +186,15 @@ def peer_uid(channel):
     """Say which user listens at the other end of a unix socket."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return struct.unpack("3i", credentials)[1]
+
+
+def hang_up(db):
+    """End pydevd's connection and its reader, before pydevd closes the socket under the reader's feet."""
+    try:
+        db._client_socket.shutdown(socket.SHUT_RDWR)
+    except (OSError, AttributeError):
+        pass  # the relay hung up first
+    db.reader.join(1.0)
 
 
 def repair_main_thread(directory):
@@ -217,8 +232,10 @@ def forget_originals():
 
 
 def untrace(frame, event, argument):
-    """Be a trace function that takes itself out of the thread at the thread's next call."""
+    """Be a trace function that takes itself out of the thread at the thread's next line or call."""
     import pydevd
+
+    frame.f_trace = None
 
     if pydevd.get_global_debugger() is None:  # else the next session has begun, and sets its own
         set_trace(None)
@@ -231,4 +248,10 @@ def stop_tracing_everywhere():
     import pydevd_tracing
 
     pydevd_tracing.set_trace_to_threads(untrace, create_dummy_thread=False)
+    # Frames that run already have pydevd's function of their own, which would put tracing back at their next line.
+    for frame in sys._current_frames().values():
+        while frame is not None:
+            frame.f_trace = untrace
+            frame = frame.f_back
+    sys._getframe().f_trace = None
     set_trace(None)
