@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from debugtool.plugin.handshake import HostSettings, StartRefused
 
 # sizeof(sun_path) is 108 on Linux and 104 on macOS, the final zero included; the smaller one serves everywhere.
 MAX_SOCKET_PATH_BYTES = 103
-_PREFIX = "plugin"
-_RANDOM_NAME_BYTES = len("/" + _PREFIX) + 8
+_RANDOM_BYTES = 5
+_TEMPORARY = "/tmp"
 
 
 @dataclass(frozen=True)
@@ -69,30 +68,28 @@ def listen(settings: HostSettings, bind: Callable[[str], object]) -> Address:
 
 
 def socket_path(wanted_dir: str) -> str:
-    """Choose a free path for the socket: in the host's directory, else TMPDIR, else /tmp.
+    """Choose a path for the socket: in the host's directory, else TMPDIR, else /tmp (where TMPDIR is too long).
 
     Raises:
-        StartRefused: The host's directory leaves no room for a name: a socket's path has at most 103 bytes.
+        StartRefused: The host's directory is not there, or leaves no room for a name: a socket's path has at most 103
+            bytes.
     """
-    if wanted_dir:
-        if len(os.fsencode(wanted_dir)) + _RANDOM_NAME_BYTES > MAX_SOCKET_PATH_BYTES:
+    # Not the tempfile module: it takes 5 ms to import, and a handshake 150.
+    directory = wanted_dir or os.environ.get("TMPDIR") or _TEMPORARY
+    if _is_too_long(directory):
+        if wanted_dir:
             raise StartRefused(
                 f"PLUGIN_UNIX_SOCKET_DIR is too long: {wanted_dir}; a socket's path has at most"
                 f" {MAX_SOCKET_PATH_BYTES} bytes"
             )
-        directory = wanted_dir
-    else:
-        directory = tempfile.gettempdir()  # TMPDIR, and /tmp when there is none
-        if len(os.fsencode(directory)) + _RANDOM_NAME_BYTES > MAX_SOCKET_PATH_BYTES:
-            directory = "/tmp"
-    # go-plugin's way: the name of a temporary file that has just been removed.
-    try:
-        descriptor, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
-    except OSError as error:
-        raise StartRefused(f"cannot make a socket in {directory}: {error.strerror}") from error
-    os.close(descriptor)
-    Path(path).unlink()
-    return path
+        directory = _TEMPORARY
+    if not Path(directory).is_dir():
+        raise StartRefused(f"cannot make a socket in {directory}: no such directory")
+    return str(Path(directory) / f"plugin{os.urandom(_RANDOM_BYTES).hex()}")
+
+
+def _is_too_long(directory: str) -> bool:
+    return len(os.fsencode(directory)) + len("/plugin") + 2 * _RANDOM_BYTES > MAX_SOCKET_PATH_BYTES
 
 
 def _group_id(group: str) -> int:

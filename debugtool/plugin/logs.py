@@ -70,7 +70,11 @@ def _shortened(value: object) -> str:
 
 
 def write(fields: dict[str, Any]) -> None:
-    """Write one record, stamped with the time if it has none. Never raises: a host that is gone reads no logs."""
+    """Write one record, stamped with the time if it has none. A host that is gone reads no logs: that is no error.
+
+    Raises:
+        Exception: What the `__str__` of a value raises.
+    """
     fields.setdefault("@timestamp", timestamp(datetime.now(UTC).timestamp()))
     rest = memoryview(to_line(fields))
     with _lock, contextlib.suppress(OSError):
@@ -84,11 +88,9 @@ class HostHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         try:
-            fields = self.fields(record)
+            write(self.fields(record))
         except Exception:  # a record that cannot be formatted is the caller's mistake, of whatever type
             self.handleError(record)
-            return
-        write(fields)
 
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         """Give a record's keys and values."""

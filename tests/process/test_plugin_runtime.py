@@ -140,7 +140,7 @@ def test_a_directory_too_long_for_sockets(tmp_path: Path) -> None:
 def test_a_directory_that_is_missing_is_named() -> None:
     result = run_plugin(**COOKIE, PLUGIN_UNIX_SOCKET_DIR="/nowhere")
     assert (result.returncode, result.stdout) == (1, "")
-    assert "cannot make a socket in /nowhere: No such file" in json.loads(result.stderr)["@message"]
+    assert "cannot make a socket in /nowhere: no such directory" in json.loads(result.stderr)["@message"]
 
 
 def test_nothing_heavy_is_loaded_before_the_first_frame(start_go_host: StartGoHost) -> None:
@@ -268,7 +268,7 @@ def test_the_deadline_reaches_the_handler(start_go_host: StartGoHost) -> None:
     answer = host.call("QueryData", queries(query("A", wait=True)), timeout_ms=400)
     assert answer["code"] == "DeadlineExceeded"
     record = host.wait_message("query was cancelled")
-    assert record["cancelled"] is True and record["left_s"] == 0
+    assert record["cancelled"] is True and record["left_s"] < 0.1
 
 
 def test_many_queries_at_once_are_all_answered(start_go_host: StartGoHost) -> None:
