@@ -46,38 +46,40 @@ def resource(
     """
     from debugtool import devhost, output
 
-    status = 0
-    head: dict[str, Sequence[str]] = {}
-    body, last = bytearray(), b""
-    stdout = sys.stdout.buffer
-
-    def on_head(code: int, answered: Mapping[str, Sequence[str]]) -> None:
-        nonlocal status
-        status = code
-        head.update(answered)
-        if include:
-            lines = (f"{key}: {value}" for key, values in answered.items() for value in values)
-            click.echo("\n".join((f"{code}", *lines, "")), err=True)
-
-    def on_body(piece: bytes) -> None:
-        nonlocal last
-        if as_json:
-            body.extend(piece)
-        else:
-            last = piece[-1:]
-            stdout.write(piece)
-            stdout.flush()
-
     request = devhost.make_resource_request(method, path, headers, _read_body(data))
     callee = _call_options.callee(name, pid, datasource, provisioning, timeout)
-    devhost.call_resource(callee, request, on_head, on_body)
+    answer = _Answer(include, keep=as_json)
+    devhost.call_resource(callee, request, answer.take_head, answer.take_body)
     if as_json:
-        output.print_json({"status": status, "headers": head, "body": devhost.readable_body(bytes(body))})
-    elif status >= 400 and not include:
-        click.echo(f"{callee.target} answered {status}.", err=True)
-    elif last != b"\n" and stdout.isatty():
-        click.echo()
-    ctx.exit(1 if status >= 400 else 0)
+        body = devhost.readable_body(bytes(answer.kept))
+        output.print_json({"status": answer.status, "headers": answer.headers, "body": body})
+    elif answer.status >= 400 and not include:
+        click.echo(f"{callee.target} answered {answer.status}.", err=True)
+    ctx.exit(1 if answer.status >= 400 else 0)
+
+
+class _Answer:
+    """Prints an answer as it comes, or keeps it."""
+
+    def __init__(self, include: bool, keep: bool) -> None:
+        self._include, self._keep = include, keep
+        self.status = 0
+        self.headers: dict[str, Sequence[str]] = {}
+        self.kept = bytearray()
+
+    def take_head(self, status: int, headers: Mapping[str, Sequence[str]]) -> None:
+        self.status = status
+        self.headers.update(headers)
+        if self._include:
+            lines = (f"{key}: {value}" for key, values in headers.items() for value in values)
+            click.echo("\n".join((f"{status}", *lines, "")), err=True)
+
+    def take_body(self, piece: bytes) -> None:
+        if self._keep:
+            self.kept.extend(piece)
+        else:
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
 
 
 def _read_body(data: str | None) -> bytes | None:

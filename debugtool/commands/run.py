@@ -10,12 +10,14 @@ import click
 from debugtool.commands import _options
 from debugtool.errors import ExitCode
 
+_SECONDS = click.FloatRange(min=0.01)
+
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), default=".")
 @click.option("--port", type=click.IntRange(0, 65535), default=3001, show_default=True, help="HTTP; 0: a free one.")
-@click.option("--start-timeout", type=click.FloatRange(min=0.01), default=60.0, show_default=True, metavar="SECONDS")
-@click.option("--restart-poll", type=click.FloatRange(min=0.01), default=1.0, show_default=True, metavar="SECONDS")
+@click.option("--start-timeout", type=_SECONDS, default=60.0, show_default=True, help="Seconds to the handshake.")
+@click.option("--restart-poll", type=_SECONDS, default=1.0, show_default=True, help="Seconds between looks at it.")
 @click.option("--forward-env", is_flag=True, help="Pass our environment on, as Grafana up to 12.3 did.")
 @click.option("-e", "--env", "variables", multiple=True, metavar="NAME=VALUE", help="A variable for the plugin.")
 @click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from debugtool.devhost.hclog import LogLine
@@ -51,7 +50,6 @@ class Keeper:
         # Held while the plugin starts: requests wait for it, as for Grafana's write lock.
         self._changing = asyncio.Lock()
         self._restarts = 0
-        self._ended_at = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -80,10 +78,9 @@ class Keeper:
     async def _start(self, event: str, **fields: object) -> None:
         async with self._changing:
             self._reporter.event("starting", executable=str(self._launch.executable))
-            begin = time.monotonic()
             self._process = process = await start_plugin(self._launch, self._reporter.log)
         assert process.handshake is not None
-        elapsed_ms = round((time.monotonic() - begin) * 1000, 1)
+        elapsed_ms = round(process.start_s * 1000, 1)
         self._reporter.event(
             event, pid=process.pid, address=process.handshake.grpc_address, elapsed_ms=elapsed_ms, **fields
         )
@@ -106,7 +103,6 @@ class Keeper:
         """Tell of the process's end as soon as a host could see it."""
         assert self._process is not None
         ending = await self._process.wait_ended()
-        self._ended_at = time.monotonic()
         self._reporter.event("exited", pid=self._process.pid, code=ending.code, signal=ending.signal)
         await self._process.release()
 

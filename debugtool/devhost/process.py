@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,7 @@ class PluginProcess:
         handshake: Where it listens.
         output: Its pipes.
         connection: The gRPC connection, from the handshake to the end.
+        start_s: Time from the start to the handshake.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], on_log: Callable[[LogLine], None]) -> None:
@@ -75,6 +77,7 @@ class PluginProcess:
         self.output = PluginOutput(popen.stdout, popen.stderr, on_log)
         self.handshake: Handshake | None = None
         self.connection: PluginConnection | None = None
+        self.start_s = 0.0
         self._exit = asyncio.create_task(asyncio.to_thread(popen.wait))
         self._ended = asyncio.create_task(self._wait_for_end())
 
@@ -171,10 +174,13 @@ async def start_plugin(launch: Launch, on_log: Callable[[int, LogLine], None]) -
         TimedOut: It printed no handshake within the start limit.
         DebugtoolError: It could not be run, ended, or printed something else; whatever ran has been killed.
     """
+    begin = time.monotonic()
     popen = _spawn(launch)
     process = PluginProcess(popen, lambda line: on_log(popen.pid, line))
     try:
-        process.connect(await _read_handshake(process, launch))
+        handshake = await _read_handshake(process, launch)
+        process.start_s = time.monotonic() - begin
+        process.connect(handshake)
     except BaseException:  # also when we are cancelled: nothing that we started is left behind
         await process.kill()
         raise
