@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from attach_driver import ROOT, find_pythons
 
 from debugtool.builds import build_editable
+from debugtool.builds.editable import launcher_text
 from debugtool.errors import DebugtoolError
 from debugtool.manifest import EDITABLE_MARKER, artefact_name, editable_source
 
@@ -160,6 +162,26 @@ def test_a_script_sees_what_it_sees_when_python_runs_it(project: Path, program: 
     entry.write_text(REPORT)
     plain = subprocess.run([sys.executable, entry], capture_output=True, text=True, check=True, timeout=DEADLINE_S)
     assert program_output(program) == json.loads(plain.stdout)
+
+
+@pytest.mark.parametrize(
+    "python",
+    [python for python in find_pythons() if python.parents[1].name.startswith(("3.11", "3.12", "3.13", "3.14"))],
+    ids=lambda python: python.parents[1].name,
+)
+def test_every_python_that_debugtool_supports_runs_the_launcher(project: Path, python: Path) -> None:
+    entry = project / "backend" / "main.py"
+    entry.write_text("VALUE: int = 1\n" + REPORT)
+    program = project / "program"
+    program.write_bytes(launcher_text(python, entry, project))
+    program.chmod(0o755)
+    # Nothing is installed for that Python: the checkout stands in, and in both runs.
+    environment = {"PYTHONPATH": str(ROOT)}
+    outputs = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_S, check=True).stdout
+        for command in ([program], [python, entry])
+    ]
+    assert json.loads(outputs[0]) == json.loads(outputs[1])
 
 
 def test_a_package_sees_what_it_sees_when_python_m_runs_it(project: Path) -> None:
