@@ -6,7 +6,6 @@ import os
 import pwd
 import re
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ from debugtool.processes.table import ProcessTable
 if TYPE_CHECKING:
     from debugtool.system import SessionRecord
 
-_MARKER_LINES = 10
+_MARKER_LINES, _MARKER_BYTES = 10, 4096
 _BOOT_TIME = re.compile(r"^btime (\d+)$", re.MULTILINE)
 
 
@@ -120,13 +119,14 @@ def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -
 
 def is_editable_build(path: Path) -> bool:
     """Tell whether a program is what `debugtool build --debug --editable` makes: a launcher with our mark on top."""
+    if not os.path.isfile(path):  # noqa: PTH113 - as in _exists; and opening a pipe (`python <(...)`) would wait for ever
+        return False
     try:
         with path.open("rb") as file:
-            if file.read(2) != b"#!":
-                return False
-            return any(EDITABLE_MARKER.encode() in line for line in islice(file, _MARKER_LINES))
+            head = file.read(_MARKER_BYTES)
     except OSError:
         return False
+    return head.startswith(b"#!") and EDITABLE_MARKER.encode() in head.splitlines()[:_MARKER_LINES]
 
 
 def _exists(path: Path | str) -> bool:

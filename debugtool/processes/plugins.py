@@ -58,11 +58,12 @@ class PluginFinder:
         told = {seen.pid: seen for seen in self._table.candidates() if self._is_told(seen)}
         for seen in self._listening(told):
             told[seen.pid] = seen
-        return self._merged(told, is_plugin=True)
+        own = {pid: seen for pid, seen in told.items() if not self._inherited(seen, told)}
+        return self._merged(own.values(), is_plugin=True)
 
     def others(self, wanted: Iterable[Seen]) -> list[Candidate]:
         """Give processes as candidates that nothing says to be plugins."""
-        return self._merged({seen.pid: seen for seen in wanted}, is_plugin=False)
+        return self._merged(wanted, is_plugin=False)
 
     def exactly(self, seen: Seen) -> Candidate:
         """Give this very process as a candidate, whatever it is."""
@@ -73,12 +74,14 @@ class PluginFinder:
         return names_of(self._table.command(seen), seen.comm)
 
     def _is_told(self, seen: Seen) -> bool:
+        return self._is_named(seen) or self._has_variables(seen)
+
+    def _is_named(self, seen: Seen) -> bool:
         command = self._table.command(seen)
-        return (
-            has_platform_suffix(command.script or command.program)
-            or self._named_by_manifest(seen)
-            or has_go_plugin_variables(self._table.environ_bytes(seen))
-        )
+        return has_platform_suffix(command.script or command.program) or self._named_by_manifest(seen)
+
+    def _has_variables(self, seen: Seen) -> bool:
+        return has_go_plugin_variables(self._table.environ_bytes(seen))
 
     def _named_by_manifest(self, seen: Seen) -> bool:
         manifest = self.manifest(seen)
@@ -134,32 +137,31 @@ class PluginFinder:
             return False
         return not sockets.isdisjoint(socket_inodes(seen.pid, proc=self._table.proc))
 
-    def _merged(self, found: dict[int, Seen], *, is_plugin: bool) -> list[Candidate]:
-        """Make one candidate of each plugin: its launchers and the helpers that inherited its signs are left out."""
+    def _inherited(self, seen: Seen, told: dict[int, Seen]) -> bool:
+        """Tell whether a process has its signs from its parent only: a helper with its environment, or a fork of it."""
+        parent = told.get(seen.ppid)
+        if parent is None:
+            return False
+        if seen.argv == parent.argv:
+            return True
+        return not self._is_named(seen) and self._has_variables(seen) and self._has_variables(parent)
+
+    def _merged(self, found: Iterable[Seen], *, is_plugin: bool) -> list[Candidate]:
+        """Make one candidate of each worker and its launchers."""
         candidates: dict[int, Candidate] = {}
-        for seen in sorted(found.values(), key=lambda seen: (seen.started_ticks, seen.pid)):
-            if seen.pid in candidates or (is_plugin and self._inherited(seen, found)):
-                continue
+        for seen in sorted(found, key=lambda seen: (seen.started_ticks, seen.pid)):
             worker = self._table.worker(seen, is_plugin=is_plugin)
             if worker.pid not in candidates:
                 candidates[worker.pid] = self._candidate(worker, seen, is_plugin=is_plugin)
         return list(candidates.values())
 
-    def _inherited(self, seen: Seen, found: dict[int, Seen]) -> bool:
-        """Tell whether a process has its signs only because its parent is a plugin: a helper, or a fork of it."""
-        parent = found.get(seen.ppid)
-        if parent is None:
-            return False
-        command = self._table.command(seen)
-        own_name = has_platform_suffix(command.script or command.program)
-        return seen.argv == parent.argv or not own_name
-
     def _candidate(self, worker: Seen, launcher: Seen, *, is_plugin: bool) -> Candidate:
         manifest = self.manifest(launcher) or self.manifest(worker)
         names = self.names(worker) | self.names(launcher)
         named = bool(manifest and manifest.executable and base_name(manifest.executable) in names)
-        if not (is_plugin or named):
-            manifest = None  # it only lies in a plugin's project
+        command = self._table.command(launcher)
+        if not named and (not is_plugin or has_platform_suffix(command.script or command.program)):
+            manifest = None  # it only lies in a plugin's project, or is named as another plugin is
         if manifest:
             names |= {manifest.id} | ({base_name(manifest.executable)} if manifest.executable else set())
         return Candidate(worker, launcher, manifest, names, is_plugin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from debugtool.errors import Ambiguous, NotFound, ProcessGone
 from debugtool.manifest import EDITABLE_MARKER, artefact_name
 from debugtool.model import Build, Runtime
 from debugtool.output import error_text
+from debugtool.plugin.agent import paths
 from debugtool.processes import find_target, find_targets, list_targets
 from debugtool.system import SessionRecord, registered, start_ticks
 
@@ -76,9 +78,9 @@ def row_of(pid: int, *arguments: str) -> dict[str, Any] | None:
 
 def test_a_plugin_from_source_is_found_by_its_hosts_cookie_with_all_its_facts(start: Start, project: Path) -> None:
     main = script(project / "backend/main.py")
-    socket = project / "plugin123"
+    address = project / "plugin123"
     before = time.time()
-    target = start(sys.executable, "main.py", "--unix", socket, env=COOKIE, cwd=project / "backend")
+    target = start(sys.executable, "main.py", "--unix", address, env=COOKIE, cwd=project / "backend")
     row = row_of(target.pid)
     assert row is not None
     assert abs(row.pop("started_at") - before) < 5
@@ -93,14 +95,14 @@ def test_a_plugin_from_source_is_found_by_its_hosts_cookie_with_all_its_facts(st
         "build": "source",
         "user": "root" if os.geteuid() == 0 else row["user"],
         "uid": os.geteuid(),
-        "grpc_address": f"unix://{socket}",
+        "grpc_address": f"unix://{address}",
         "debugger": None,
         "executable": str(Path(sys.executable).resolve()),
         "script": str(main),
         "cwd": str(project / "backend"),
         "plugin_dir": str(project / "src"),
         "venv": sys.prefix,
-        "command_line": [sys.executable, "main.py", "--unix", str(socket)],
+        "command_line": [sys.executable, "main.py", "--unix", str(address)],
     }
 
 
@@ -156,6 +158,42 @@ def test_a_shell_script_and_the_python_it_starts_are_one_plugin(start: Start, pr
 def test_what_inherits_the_cookie_is_no_plugin(start: Start, project: Path, inheriting: str) -> None:
     target = start(script(project / "dist" / artefact_name(executable(project))), inheriting, env=COOKIE)
     assert [row["pid"] for row in ps() if row["plugin_id"] == plugin_id(project)] == [target.pid]
+
+
+def test_a_host_that_is_named_like_a_plugin_does_not_hide_its_plugin(start: Start, project: Path) -> None:
+    main = script(project / "backend/main.py")
+    host = project / artefact_name(f"hosting{os.getpid()}")
+    host.write_text(
+        f"#!{sys.executable}\nimport subprocess\nsubprocess.run([{sys.executable!r}, {str(main)!r}], env={COOKIE!r})\n"
+    )
+    host.chmod(0o755)
+    parent = start(host)
+    (found,) = find_targets(plugin_id(project))
+    assert found.host is not None
+    assert (found.name, found.host.pid, found.host.name) == ("main", parent.pid, f"hosting{os.getpid()}")
+
+
+def test_a_script_from_a_pipe_is_not_read(start: Start, project: Path) -> None:
+    """GIVEN `python <(...)`, WHEN it is looked at, THEN nothing waits for the other end of its pipe."""
+    pipe = project / f"pipe{os.getpid()}"
+    os.mkfifo(pipe)
+    target = start(
+        "bash", "-c", f'echo "import runpy; runpy.run_path({str(WAITING)!r})" >{pipe} & exec {sys.executable} {pipe}'
+    )
+    assert find_target(pipe.name).pid == target.pid
+
+
+def test_a_debug_agent_that_listens_makes_a_debug_build(start: Start) -> None:
+    target = start(sys.executable, WAITING)
+    assert find_target(None, pid=target.pid).build == Build.SOURCE
+    paths.make_runtime_dir(os.geteuid())
+    path = Path(paths.agent_socket(os.geteuid(), target.pid))
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            assert find_target(None, pid=target.pid).build == Build.DEBUG
+    finally:
+        path.unlink()
 
 
 def test_several_builds_are_ambiguous_and_shown_as_a_table(start: Start, project: Path) -> None:
@@ -320,11 +358,11 @@ def test_a_plugin_whose_files_we_may_not_read_is_shown_with_what_is_readable(sta
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes root to make namespaces")
 def test_a_plugin_in_a_network_and_mount_namespace_of_its_own(start: Start, project: Path) -> None:
     """GIVEN a process nothing but its socket tells to be a plugin, in other namespaces, THEN it can be connected to."""
-    socket = project / "plugin777"
-    target = start("unshare", "--net", "--mount", sys.executable, WAITING, "--unix", socket)
+    address = project / "plugin777"
+    target = start("unshare", "--net", "--mount", sys.executable, WAITING, "--unix", address)
     row = row_of(target.pid)
     assert row is not None
-    assert row["grpc_address"] == f"unix:///proc/{target.pid}/root{socket}"
+    assert row["grpc_address"] == f"unix:///proc/{target.pid}/root{address}"
     assert Path(row["grpc_address"].removeprefix("unix://")).is_socket()
 
 
