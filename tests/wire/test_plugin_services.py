@@ -241,9 +241,9 @@ def test_metrics_are_text_or_bytes(tmp_path: Path) -> None:
         with serving(tmp_path, collect_metrics=lambda result=result: result) as served:
             answer = served.diagnostics.CollectMetrics(pb.CollectMetricsRequest(), timeout=LIMIT_S)
         assert answer.metrics.prometheus == b"up 1\n"
-    with serving(tmp_path, collect_metrics=raising(OSError("no counters"))) as served:
-        with fails_with(grpc.StatusCode.UNKNOWN, "no counters"):
-            served.diagnostics.CollectMetrics(pb.CollectMetricsRequest(), timeout=LIMIT_S)
+    broken = serving(tmp_path, collect_metrics=raising(OSError("no counters")))
+    with broken as served, fails_with(grpc.StatusCode.UNKNOWN, "no counters"):
+        served.diagnostics.CollectMetrics(pb.CollectMetricsRequest(), timeout=LIMIT_S)
 
 
 # Resources -----------------------------------------------------------------------------------------------------------
@@ -296,12 +296,12 @@ def test_packets_are_json_whatever_they_are_made_of(tmp_path: Path) -> None:
 def test_streams_that_end_or_fail(tmp_path: Path) -> None:
     with serving(tmp_path, run_stream=lambda request: None) as served:
         assert served.run_stream() == []
-    with serving(tmp_path, run_stream=lambda request: 5) as served:
-        with fails_with(grpc.StatusCode.UNKNOWN, "must yield, or return an iterator; it returned int"):
-            served.run_stream()
-    with serving(tmp_path, run_stream=lambda request: iter([object()])) as served:
-        with fails_with(grpc.StatusCode.UNKNOWN, "object"):
-            served.run_stream()
+    number = serving(tmp_path, run_stream=lambda request: 5)
+    with number as served, fails_with(grpc.StatusCode.UNKNOWN, "must yield, or return an iterator; it returned int"):
+        served.run_stream()
+    no_json = serving(tmp_path, run_stream=lambda request: iter([object()]))
+    with no_json as served, fails_with(grpc.StatusCode.UNKNOWN, "object"):
+        served.run_stream()
 
 
 @pytest.mark.parametrize("result", [True, "OK", 0])
