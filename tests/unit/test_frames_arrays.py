@@ -169,6 +169,7 @@ def test_times_are_not_turned_into_numbers(values: Any) -> None:
         ([np.str_("a"), "b"], ("string", False, ["a", "b"])),
         ([{"a": np.int64(3), "b": np.float32(0.5)}], ("json", False, [b'{"a":3,"b":0.5}'])),
         ([pd.NA, 3], ("int64", True, [None, 3])),
+        ([pd.NaT, None], ("time", True, [None, None])),
         ([pd.Timestamp("1970-01-01T00:00:00.000000001Z"), pd.NaT], ("time", True, [1, None])),
         ([pd.Timestamp("1970-01-01", tz="Europe/Paris")], ("time", False, [-3600 * 10**9])),
     ],

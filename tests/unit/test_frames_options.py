@@ -163,6 +163,7 @@ def test_numbers_json_cannot_hold_are_null_where_grafana_allows_null_and_refused
         (FieldConfig, {"min": "1"}, "FieldConfig.min is '1' (str), but must be a number."),
         (FieldConfig, {"min": True}, "FieldConfig.min is True (bool), but must be a number."),
         (FieldConfig, {"min": 10**400}, "but must be a number that a double can hold."),
+        (FieldConfig, {"color": []}, "FieldConfig.color is [] (list), but must be an object."),
         (FieldConfig, {"links": {}}, "FieldConfig.links is {} (dict), but must be a list."),
         (
             FieldConfig,
@@ -198,12 +199,16 @@ def test_wrong_types_are_refused_with_their_place(cls: Any, data: Any, message: 
         (FieldConfig(custom={"a": {1}}), "FieldConfig.custom.a is {1} (set), but must be something JSON can hold."),
         (FieldConfig(mappings=[{}]), "FieldConfig.mappings[0] is {} (dict), but must be a ValueMapping, "),  # type: ignore[list-item]
         (FieldConfig(thresholds={}), "FieldConfig.thresholds is {} (dict), but must be a Thresholds."),  # type: ignore[arg-type]
+        (FieldConfig(color=[1]), "FieldConfig.color is [1] (list), but must be an object."),  # type: ignore[arg-type]
+        (ValueMapping([1]), "ValueMapping.options is [1] (list), but must be a dict of MappingResult."),  # type: ignore[arg-type]
         (FrameMeta(custom={1: 2}), "a key of FrameMeta.custom is 1 (int), but must be a string."),
         (FrameMeta(unique_row_id_fields=[True]), "FrameMeta.uniqueRowIdFields[0] is True (bool), but must be a whole "),
     ],
-    ids=["decimals", "set", "mapping", "thresholds", "key", "bool"],
+    ids=["decimals", "set", "mapping", "thresholds", "color", "options", "key", "bool"],
 )
-def test_wrong_options_are_refused_before_they_reach_grafana(options: FieldConfig | FrameMeta, message: str) -> None:
+def test_wrong_options_are_refused_before_they_reach_grafana(
+    options: FieldConfig | FrameMeta | ValueMapping, message: str
+) -> None:
     with pytest.raises(FrameError) as caught:
         options.to_json()
 

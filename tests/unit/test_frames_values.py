@@ -275,6 +275,10 @@ def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
             encode_frame(frame)
 
 
+def test_more_text_than_arrow_can_address_is_refused_before_it_is_copied() -> None:
+    assert refusal(["x" * 2**20] * 2048) == "Field 'x' holds more than 2 GiB; send fewer rows."
+
+
 def test_an_enum_of_strings_takes_its_texts_into_the_config() -> None:
     field = sent(["on", "off", None, "on"], type="enum", config=FieldConfig(unit="u"))
 

@@ -5,7 +5,7 @@ Importing this and building frames from lists imports neither pyarrow, numpy nor
 
 from __future__ import annotations
 
-from debugtool.plugin.frames.arrow import decode_frame, encode_frame
+from debugtool.plugin.frames.arrow import as_frame, decode_frame, encode_frame
 from debugtool.plugin.frames.config import (
     DataLink,
     EnumConfig,
@@ -41,6 +41,7 @@ __all__ = [
     "Thresholds",
     "TypeConfig",
     "ValueMapping",
+    "as_frame",
     "decode_frame",
     "encode_frame",
     "frame_to_json",

@@ -67,10 +67,9 @@ def texts(value_type: ValueType, values: Sequence[str], valid: bytes | None) -> 
         UnicodeEncodeError: A string holds half a surrogate pair.
         OverflowError: More than 2 GiB of text.
     """
-    joined = "".join(values)
-    if joined.isascii():
+    if all(map(str.isascii, values)):
         offsets = array("i", accumulate(map(len, values), initial=0))
-        return Column(value_type, _assemble(value_type, len(values), valid, offsets, joined.encode()))
+        return Column(value_type, _assemble(value_type, len(values), valid, offsets, "".join(values).encode()))
     return binaries(value_type, [text.encode() for text in values], valid)
 
 

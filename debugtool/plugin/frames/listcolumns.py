@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +35,7 @@ class _Values:
     valid: bytes | None
     value_type: ValueType
     sorts: frozenset[Sort]
+    classes: Set[type]
 
     def filled(self, filler: object) -> Sequence[Any]:
         """Return the values with `filler` in place of nulls."""
@@ -62,7 +63,7 @@ def column_of_list(
     if "null" in classes.values():
         valid = bytes([classes[type(value)] != "null" for value in values])
         values = [value if present else None for value, present in zip(values, valid, strict=True)]
-    job = _Values(name, values, valid, value_type, sorts)
+    job = _Values(name, values, valid, value_type, sorts, classes.keys())
     if value_type.name == "enum" and sorts == {"string"}:
         return _enum_of_texts(job, enum_texts)
     _refuse_others(job)
@@ -142,7 +143,7 @@ def _too_large(name: str) -> FrameError:
 
 
 def _time(job: _Values) -> Column:
-    found, valid = nanoseconds(job.name, job.values)
+    found, valid = nanoseconds(job.name, job.values, job.classes)
     return fixed_width(job.value_type, found, len(found), valid)
 
 

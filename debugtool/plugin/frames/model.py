@@ -57,9 +57,6 @@ class Field:
         if isinstance(self.values, Iterator):
             self.values = list(self.values)
 
-    def __len__(self) -> int:
-        return len(self.values)
-
 
 @dataclass
 class Frame:

@@ -85,6 +85,8 @@ def infer_type(name: str, values: Sequence[Any], sorts: frozenset[Sort]) -> Valu
     Raises:
         FrameError: A value is of no frame type, or the values are of several.
     """
+    if not sorts and any(type(value).__name__ == "NaTType" for value in values):
+        return VALUE_TYPES["time"]
     found = _INFERRED.get(sorts)
     if found is not None:
         return VALUE_TYPES[found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, date, datetime
 from itertools import repeat
 from operator import sub
@@ -27,7 +27,7 @@ def out_of_range(name: str, row: int, value: object) -> FrameError:
     )
 
 
-def nanoseconds(name: str, values: Sequence[Any]) -> tuple[array[int], bytes | None]:
+def nanoseconds(name: str, values: Sequence[Any], classes: Set[type]) -> tuple[array[int], bytes | None]:
     """Convert times to nanoseconds since 1970 (UTC).
 
     Values without a zone are taken as UTC. Times finer than a nanosecond are rounded down.
@@ -35,6 +35,7 @@ def nanoseconds(name: str, values: Sequence[Any]) -> tuple[array[int], bytes | N
     Args:
         name: The field, for errors.
         values: datetime, date, pandas Timestamp, numpy datetime64, whole nanoseconds or None.
+        classes: The classes that occur among the values.
 
     Returns:
         The nanoseconds, 0 where there is none (None, NaT), and one byte per row, 0 for those; None: all rows have one.
@@ -42,9 +43,8 @@ def nanoseconds(name: str, values: Sequence[Any]) -> tuple[array[int], bytes | N
     Raises:
         FrameError: A time outside 1677 to 2262.
     """
-    types = set(map(type, values))
-    found: Sequence[int | None] | None = values if types == {int} else None
-    if types == {datetime}:
+    found: Sequence[int | None] | None = values if classes == {int} else None
+    if classes == {datetime}:
         found = _datetimes(values)
     valid = None
     if found is None:
