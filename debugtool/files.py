@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from debugtool.errors import DebugtoolError, Refused
+
 
 def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """Write beside and rename: a reader, or a program running from the file, keeps what it has open.
@@ -84,3 +86,16 @@ def _umask() -> int:
     current = os.umask(0o077)
     os.umask(current)
     return current
+
+
+def write_failure(what: str, path: Path, error: OSError, next_step: str) -> DebugtoolError:
+    """Make the error a user sees from the system's: refused where permission was missing, failed otherwise.
+
+    Args:
+        what: One sentence that names the file.
+        path: What was being written, for errors that name no file.
+        error: What the system said.
+        next_step: What the user can do.
+    """
+    kind = Refused if isinstance(error, PermissionError) else DebugtoolError
+    return kind(what, why=f"{error.strerror}: {error.filename or path}.", next_step=next_step)

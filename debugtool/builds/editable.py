@@ -10,8 +10,8 @@ from pathlib import Path
 
 from debugtool.builds.assets import copy_assets
 from debugtool.builds.entry import find_entry, find_interpreter
-from debugtool.errors import DebugtoolError, ExitCode, NotFound, Unsupported
-from debugtool.files import make_directory, replace_file
+from debugtool.errors import DebugtoolError, NotFound, Unsupported
+from debugtool.files import make_directory, replace_file, write_failure
 from debugtool.manifest import (
     EDITABLE_MARKER,
     EDITABLE_SOURCE,
@@ -96,13 +96,8 @@ def build_editable(directory: Path) -> EditableBuild:
         copied = copy_assets(manifest, dist)
         replace_file(artefact, text, mode=0o755)
     except OSError as error:
-        failure = DebugtoolError(
-            f"Could not write {dist}.",
-            why=f"{error.strerror}: {error.filename or dist}.",
-            next_step="Make it writable for this user, or remove what is in the way.",
-        )
-        failure.exit_code = ExitCode.REFUSED if isinstance(error, PermissionError) else ExitCode.FAILED
-        raise failure from error
+        advice = "Make it writable for this user, or remove what is in the way."
+        raise write_failure(f"Could not write {dist}.", dist, error, advice) from error
     elapsed_ms = round((time.monotonic() - started) * 1000)
     return EditableBuild(manifest.id, artefact, entry, interpreter, tuple(copied), elapsed_ms)
 

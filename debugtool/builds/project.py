@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from debugtool.errors import DebugtoolError, ExitCode
-from debugtool.files import make_directory, take_owner
+from debugtool.errors import DebugtoolError
+from debugtool.files import make_directory, take_owner, write_failure
 
 _SUFFIX = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -70,13 +70,8 @@ def create_project(name: str, directory: Path) -> Project:
             files = _render(Path(staging), name)
             _move(Path(staging), directory)
     except OSError as error:
-        failure = DebugtoolError(
-            f"Could not create {directory}.",
-            why=f"{error.strerror}: {error.filename or directory}.",
-            next_step="Choose a directory that you may write, with --dir.",
-        )
-        failure.exit_code = ExitCode.REFUSED if isinstance(error, PermissionError) else ExitCode.FAILED
-        raise failure from error
+        advice = "Choose a directory that you may write, with --dir."
+        raise write_failure(f"Could not create {directory}.", directory, error, advice) from error
     return Project(directory, name, files)
 
 
