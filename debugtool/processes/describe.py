@@ -42,21 +42,15 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
     now = see_process(seen.pid, proc)
     if uid is None or now is None or now.started_ticks != seen.started_ticks:  # its pid may be another's by now
         return None
-    maps = read_maps(seen.pid, proc)
     program = table.program(seen)
     if program is OTHER:
-        program = runtime_of(seen.pid, proc=proc, maps=maps)  # it may embed Python
-    command = table.command(launcher)
-    if program.runtime is Runtime.OTHER or command.script or command.module or launcher is seen:
-        name = display_name(command, launcher.comm)
-    else:
-        name = display_name(table.command(seen), seen.comm)
+        program = runtime_of(seen.pid, proc=proc, maps=read_maps(seen.pid, proc))  # it may embed Python
     link = read_link(f"{proc}/{seen.pid}/exe")
     executable = Path(link) if link else None
     script = _script(seen, launcher, table)
     return Target(
         pid=seen.pid,
-        name=name,
+        name=_name(candidate, table),
         plugin_id=candidate.manifest.id if candidate.manifest else None,
         runtime=program.runtime,
         runtime_version=program.version,
@@ -74,6 +68,13 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         venv=_venv(seen, table) if program.runtime is Runtime.CPYTHON else None,
         command_line=seen.argv,
     )
+
+
+def _name(candidate: Candidate, table: ProcessTable) -> str:
+    """Name it after the script that the host started; after the process itself when that is `tini` or the like."""
+    command = table.command(candidate.launcher)
+    named_by = candidate.launcher if command.script or command.module else candidate.seen
+    return display_name(table.command(named_by), named_by.comm)
 
 
 def _effective_uid(pid: int, proc: Path) -> int | None:

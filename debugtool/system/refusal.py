@@ -12,6 +12,9 @@ from debugtool.system.permission import PROC, Permission, examine
 
 DOCS = "docs/permissions.md"
 
+_DEBUG_BUILD = "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable"
+_FOR_ALL = "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0"
+
 
 class Cause(StrEnum):
     """Why tracing is refused. The value is the section of docs/permissions.md."""
@@ -106,63 +109,42 @@ def _no_attach(permission: Permission) -> Refusal:
         permission,
         f"{_scope(permission)}: no process may be traced, not even by root, and the value cannot be lowered before "
         "the next start of this machine.",
-        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable",
+        _DEBUG_BUILD,
         "Or set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d and restart the machine",
     )
 
 
 def _without_capability(permission: Permission) -> Refusal | None:
     """Apply the rules that hold for everybody who has no CAP_SYS_PTRACE over the target."""
-    pid, debug_build = permission.target.pid, "debugtool build --debug --editable"
-    as_root = _as_root(permission)
-    lacks = "and we have no CAP_SYS_PTRACE" + (
-        " in its user namespace" if permission.ours.has_ptrace_capability else ""
-    )
+    target, ours = permission.target, permission.ours
+    lacks = "and we have no CAP_SYS_PTRACE" + (" in its user namespace" if ours.has_ptrace_capability else "")
     if not permission.is_same_user:
-        uids, gids = permission.target.uids, permission.target.gids
         return _refusal(
             Cause.OTHER_USER,
             permission,
-            f"It runs as uid {_ids(uids)}, gid {_ids(gids)}; we run as uid {permission.ours.uids[0]}, "
-            f"gid {permission.ours.gids[0]}, {lacks}.",
-            f"Run debugtool as that user: sudo -u '#{uids[1]}' debugtool attach --pid {pid}",
-            as_root,
+            f"It runs as uid {_ids(target.uids)}, gid {_ids(target.gids)}; we run as uid {ours.uids[0]}, "
+            f"gid {ours.gids[0]}, {lacks}.",
+            f"Run debugtool as that user: sudo -u '#{target.uids[1]}' debugtool attach --pid {target.pid}",
+            _as_root(permission),
         )
     if permission.dumpable is False:
-        return _refusal(
-            Cause.UNDUMPABLE,
-            permission,
-            f"It hides from its own user (its /proc files belong to root: PR_SET_DUMPABLE is 0), {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
-            as_root,
-        )
+        why = f"It hides from its own user (its /proc files belong to root: PR_SET_DUMPABLE is 0), {lacks}."
+        return _refusal(Cause.UNDUMPABLE, permission, why, _DEBUG_BUILD, _as_root(permission))
     if permission.scope == 2:
-        return _refusal(
-            Cause.ADMIN_ONLY,
-            permission,
-            f"{_scope(permission)}: only a process with CAP_SYS_PTRACE may trace, {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
-            as_root,
-            "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0",
-        )
+        why = f"{_scope(permission)}: only a process with CAP_SYS_PTRACE may trace, {lacks}."
+        return _refusal(Cause.ADMIN_ONLY, permission, why, _DEBUG_BUILD, _as_root(permission), _FOR_ALL)
     if permission.scope == 1 and not permission.is_descendant:
-        return _refusal(
-            Cause.RESTRICTED,
-            permission,
+        why = (
             f"{_scope(permission)}: only a descendant of the tracer may be traced, or a process that named its tracer "
-            f"with PR_SET_PTRACER; this one is no descendant of ours, {lacks}.",
-            f"Use a debug build of the plugin, whose own agent needs no ptrace: {debug_build}",
-            as_root,
-            "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0",
+            f"with PR_SET_PTRACER; this one is no descendant of ours, {lacks}."
         )
-    if permission.target.cap_permitted & ~permission.ours.cap_permitted:
-        return _refusal(
-            Cause.CAPABILITIES,
-            permission,
-            f"It has capabilities (CapPrm {permission.target.cap_permitted:#x}) that we do not have "
-            f"({permission.ours.cap_permitted:#x}), {lacks}.",
-            as_root,
+        return _refusal(Cause.RESTRICTED, permission, why, _DEBUG_BUILD, _as_root(permission), _FOR_ALL)
+    if target.cap_permitted & ~ours.cap_permitted:
+        why = (
+            f"It has capabilities (CapPrm {target.cap_permitted:#x}) that we do not have ({ours.cap_permitted:#x}), "
+            f"{lacks}."
         )
+        return _refusal(Cause.CAPABILITIES, permission, why, _as_root(permission))
     return None
 
 
@@ -218,7 +200,7 @@ def _unreadable_cause(permission: Permission, error: OSError) -> Refusal:
         permission,
         f"{answer}; ptrace_scope, user, capabilities and tracer allow it. A security module (AppArmor, SELinux) or the "
         "process itself (PR_SET_DUMPABLE) may forbid it.",
-        "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable",
+        _DEBUG_BUILD,
     )
 
 
