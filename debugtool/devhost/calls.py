@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ def _translated() -> Iterator[None]:
         yield
     except grpc.aio.AioRpcError as error:
         raise CallFailed(error.code().name, error.details() or "") from error
+    except asyncio.CancelledError as error:
+        # gRPC says so too when the channel is closed under a call: the plugin has ended, and we were not cancelled.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise CallFailed("UNAVAILABLE", "the plugin ended meanwhile") from error
 
 
 async def check_health(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT_BYTES = 2**31 - 1
 """Largest message in each direction. Source: go-plugin grpc_client.go, dialGRPCConn."""
 
+CONNECT_WARNING_S = 3.0
+"""How long a plugin may take from its handshake to its first answer before the user is told."""
+
 
 def import_grpc() -> None:
     """Import gRPC, with its own log lines switched off: they would land between ours. May be called in a thread."""
@@ -52,16 +55,18 @@ class PluginConnection:
         address: As in open_channel.
         on_stdio: Called with each piece of text that the plugin sends over GRPCStdio (Grafana drops it), and True
             if it was written to stderr.
+        on_silence: Called once when nobody answers at the address for CONNECT_WARNING_S. go-plugin says nothing then.
     """
 
-    def __init__(self, address: str, on_stdio: Callable[[str, bool], None]) -> None:
+    def __init__(self, address: str, on_stdio: Callable[[str, bool], None], on_silence: Callable[[], None]) -> None:
         self.channel = open_channel(address)
         from debugtool.plugin.proto import goplugin_pb2_grpc  # after open_channel: it imports gRPC
 
         self._controller = goplugin_pb2_grpc.GRPCControllerStub(self.channel)
-        self._streams = [
+        self._tasks = [
             asyncio.create_task(self._hold_broker(goplugin_pb2_grpc.GRPCBrokerStub(self.channel))),
             asyncio.create_task(self._read_stdio(goplugin_pb2_grpc.GRPCStdioStub(self.channel), on_stdio)),
+            asyncio.create_task(self._check_answer(on_silence)),
         ]
 
     async def _hold_broker(self, broker: object) -> None:
@@ -83,6 +88,12 @@ class PluginConnection:
             async for data in stdio.StreamStdio(empty_pb2.Empty()):  # type: ignore[attr-defined]  # as above
                 on_stdio(data.data.decode(errors="replace"), data.channel == goplugin_pb2.StdioData.STDERR)
 
+    async def _check_answer(self, on_silence: Callable[[], None]) -> None:
+        try:
+            await asyncio.wait_for(self.channel.channel_ready(), CONNECT_WARNING_S)
+        except TimeoutError:
+            on_silence()
+
     async def request_shutdown(self) -> None:
         """Ask the plugin to end; returns when it has answered, has refused, or has gone. No deadline, as go-plugin.
 
@@ -98,7 +109,7 @@ class PluginConnection:
 
     async def close(self) -> None:
         """Close the streams and the channel."""
-        for stream in self._streams:
-            stream.cancel()
-        await asyncio.gather(*self._streams, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.channel.close(None)

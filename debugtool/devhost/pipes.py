@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import IO
 
 from debugtool.devhost.hclog import LineSplitter, LogLine, LogParser
+from debugtool.system import pipe_holders
 
 _KEPT_STDERR_LINES = 20
 _READ_BYTES = 64 * 1024
@@ -35,12 +37,18 @@ class PluginOutput:
         self.first_line: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self.partial_line = ""
         self._too_long = False
+        self._inodes = [os.fstat(pipe.fileno()).st_ino for pipe in (stdout, stderr)]
         self.stderr_tail: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
         self.ended = asyncio.gather(self._read_stdout(stdout), self._read_stderr(stderr))
 
     def note(self, level: str, message: str, **fields: object) -> None:
         """Add a line of the host's own to the plugin's log."""
         self._on_log(LogLine(level, message, fields, plain=True))
+
+    def holders(self) -> str:
+        """Name the processes that hold the other end of a pipe, as far as we may see."""
+        found = [f"pid {holder.pid} ({holder.name})" for holder in pipe_holders(self._inodes)]
+        return " and ".join(found) or "a process that it started"
 
     async def _read_stdout(self, pipe: IO[bytes]) -> None:
         splitter = LineSplitter()

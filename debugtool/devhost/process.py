@@ -88,8 +88,8 @@ class PluginProcess:
         if not done:
             self.output.note(
                 "warn",
-                f"pid {self.pid} has ended, but a process that it started holds its stdout or stderr; until that one"
-                " ends too, a host does not notice: give children their own stdout and stderr",
+                f"pid {self.pid} has ended, but {self.output.holders()} holds its stdout or stderr; until that ends"
+                " too, a host does not notice: give children their own stdout and stderr",
             )
         await self.output.ended
         return ProcessExit.from_returncode(code)
@@ -97,12 +97,20 @@ class PluginProcess:
     def connect(self, handshake: Handshake) -> None:
         """Open the gRPC connection."""
         self.handshake = handshake
-        self.connection = PluginConnection(handshake.grpc_address, self._take_stdio)
+        self.connection = PluginConnection(handshake.grpc_address, self._take_stdio, self._nobody_answers)
 
     def _take_stdio(self, text: str, is_stderr: bool) -> None:
         for line in text.splitlines():
             stream = "stderr" if is_stderr else "stdout"
             self.output.note("debug", line, stream=stream, note="Grafana drops what comes over GRPCStdio")
+
+    def _nobody_answers(self) -> None:
+        assert self.handshake is not None
+        self.output.note(
+            "warn",
+            f"pid {self.pid} announced {self.handshake.grpc_address}, but nobody answers there: serve before you print"
+            " the handshake, and until you end",
+        )
 
     @property
     def has_ended(self) -> bool:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
+    from debugtool.system.faults import FAULT_POINTS, fault_point
     from debugtool.system.permission import Credentials, Permission, examine, read_scope
+    from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
     from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
     from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "FAULT_POINTS",
     "PLATFORM",
     "Cause",
     "Credentials",
@@ -38,6 +41,7 @@ __all__ = [
     "ask_on_terminal",
     "examine",
     "explain_refusal",
+    "fault_point",
     "find_sessions",
     "goos_goarch",
     "is_same_process",
@@ -46,6 +50,7 @@ __all__ = [
     "opened_pidfd",
     "parse_tcp",
     "peer_uid",
+    "pipe_holders",
     "read_scope",
     "registered",
     "socket_inodes",
@@ -59,7 +64,9 @@ __all__ = [
 # Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
+    "faults": ("FAULT_POINTS", "fault_point"),
     "permission": ("Credentials", "Permission", "examine", "read_scope"),
+    "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
     "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),

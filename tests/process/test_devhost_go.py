@@ -79,6 +79,19 @@ def test_direct_calls_share_the_hosts_instance(host: RunningHost) -> None:
     assert len(created) == 1
 
 
+def test_a_socket_path_that_grpc_would_misread(go_programs: Path, tmp_path: Path) -> None:
+    sockets = tmp_path / "with space %41"
+    sockets.mkdir()
+    shutil.copy(go_programs / "goplugin", make_project(tmp_path, None, id=UID))
+
+    with running_host(tmp_path, environment={**os.environ, "PLUGIN_UNIX_SOCKET_DIR": str(sockets)}) as host:
+        address = host.wait_event("started")["address"]
+        status, _ = call_json(f"{host.url}/api/datasources/uid/{UID}/health")
+
+    assert address.startswith(f"unix://{sockets}/")
+    assert status == 200
+
+
 def test_restart_and_end(host: RunningHost) -> None:
     pid = call_json(host.url)[1]["pid"]
     os.kill(pid, signal.SIGKILL)

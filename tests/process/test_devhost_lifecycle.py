@@ -24,6 +24,7 @@ from devhost_host import (
 )
 
 HANDSHAKE = "print('1|2|unix|/nowhere|grpc', flush=True)\n"
+RESTARTS = 40  # each takes the half second that Python needs to import gRPC
 HEALTH = f"/api/datasources/uid/{PLUGIN_ID}/health"
 
 
@@ -221,9 +222,58 @@ def test_a_child_that_holds_stderr_hides_the_plugins_end(tmp_path: Path) -> None
         exited = host.wait_event("exited")
         host.wait_event("restarted")
 
-    assert warning["level"] == "warn" and f"pid {pid} has ended" in warning["message"]
+    child_pid = int(child_file.read_text())
+    assert warning["level"] == "warn"
+    assert f"pid {pid} has ended, but pid {child_pid} (python" in warning["message"]
     assert exited["pid"] == pid
-    assert not is_running(int(child_file.read_text()))
+    assert not is_running(child_pid)
+
+
+def test_an_address_where_nobody_listens_is_pointed_out(tmp_path: Path) -> None:
+    make_project(tmp_path, "import time\n" + HANDSHAKE + "time.sleep(60)")
+
+    with running_host(tmp_path) as host:
+        pid = host.wait_event("started")["pid"]
+        status, answer = call_json(
+            host.url + "/api/ds/query", {"from": "now-1h", "to": "now", "queries": [{"refId": "A"}]}
+        )
+        warning = host.wait_log("nobody answers there")
+
+    assert (status, answer["messageId"]) == (500, "plugin.connectionUnavailable")
+    assert f"pid {pid} announced unix:///nowhere" in warning["message"]
+
+
+def test_many_restarts_under_load_leave_nothing_in_the_host(tmp_path: Path) -> None:
+    make_project(tmp_path, run_target("sample_plugin.py"))
+
+    with running_host(tmp_path, "--restart-poll", "0.02") as host:
+        pid = host.wait_event("started")["pid"]
+        url = host.url
+        done, statuses = threading.Event(), set()
+
+        def keep_asking() -> None:
+            while not done.is_set():
+                statuses.add(call_json(url + HEALTH)[0])
+
+        clients = [threading.Thread(target=keep_asking) for _ in range(4)]
+        for client in clients:
+            client.start()
+        opened = []
+        for number in range(1, RESTARTS + 1):
+            os.kill(pid, signal.SIGKILL)
+            pid = host.wait_event("restarted")["pid"]
+            if number in (RESTARTS // 4, RESTARTS):
+                opened.append(len(os.listdir(f"/proc/{host.process.pid}/fd")))  # noqa: PTH208 - no paths
+        done.set()
+        for client in clients:
+            client.join(30)
+        status, _ = call_json(url + HEALTH)
+        code = host.end()
+
+    assert (status, code) == (200, 0)
+    assert statuses <= {200, 500, 503}  # 500: killed while it was asked
+    assert opened[1] <= opened[0] + 6  # connections of four clients come and go
+    assert host.stderr == b""
 
 
 def test_what_a_plugin_prints_after_the_handshake_never_blocks_it(tmp_path: Path) -> None:
