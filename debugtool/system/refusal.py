@@ -24,9 +24,9 @@ class Cause(StrEnum):
     NO_ATTACH = "scope-3"
     OTHER_USER = "other-user"
     UNDUMPABLE = "undumpable"
+    CAPABILITIES = "capabilities"
     ADMIN_ONLY = "scope-2"
     RESTRICTED = "scope-1"
-    CAPABILITIES = "capabilities"
     SECCOMP = "seccomp"
     UNKNOWN = "unknown"
 
@@ -130,6 +130,12 @@ def _without_capability(permission: Permission) -> Refusal | None:
     if permission.dumpable is False:
         why = f"It hides from its own user (its /proc files belong to root: PR_SET_DUMPABLE is 0), {lacks}."
         return _refusal(Cause.UNDUMPABLE, permission, why, _DEBUG_BUILD, _as_root(permission))
+    if target.cap_permitted & ~ours.cap_permitted:
+        why = (
+            f"It has capabilities (CapPrm {target.cap_permitted:#x}) that we do not have ({ours.cap_permitted:#x}), "
+            f"{lacks}."
+        )
+        return _refusal(Cause.CAPABILITIES, permission, why, _as_root(permission))
     if permission.scope == 2:
         why = f"{_scope(permission)}: only a process with CAP_SYS_PTRACE may trace, {lacks}."
         return _refusal(Cause.ADMIN_ONLY, permission, why, _DEBUG_BUILD, _as_root(permission), _FOR_ALL)
@@ -139,12 +145,6 @@ def _without_capability(permission: Permission) -> Refusal | None:
             f"with PR_SET_PTRACER; this one is no descendant of ours, {lacks}."
         )
         return _refusal(Cause.RESTRICTED, permission, why, _DEBUG_BUILD, _as_root(permission), _FOR_ALL)
-    if target.cap_permitted & ~ours.cap_permitted:
-        why = (
-            f"It has capabilities (CapPrm {target.cap_permitted:#x}) that we do not have ({ours.cap_permitted:#x}), "
-            f"{lacks}."
-        )
-        return _refusal(Cause.CAPABILITIES, permission, why, _as_root(permission))
     return None
 
 

@@ -6,6 +6,7 @@ This kernel may have no Yama, so a tmpfs stands in its place, in a mount namespa
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pty
 import select
@@ -17,9 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from process_targets import DEADLINE_S, NOBODY, WAITING, read_line, running
+from process_targets import DEADLINE_S, DEBUGTOOL, NOBODY, WAITING, read_line, running
 
 from debugtool.system import wait_for_exit
 
@@ -67,7 +69,10 @@ class Session:
         seen = ""
         while text not in seen:
             assert select.select([self.terminal], [], [], DEADLINE_S)[0], f"only {seen!r} came"
-            seen += os.read(self.terminal, 4096).decode()
+            try:
+                seen += os.read(self.terminal, 4096).decode()
+            except OSError:  # EIO: the session has ended and so closed its terminal
+                pytest.fail(f"the session ended; only {seen!r} came")
         return seen
 
     def answer(self, text: str) -> str:
@@ -93,7 +98,7 @@ class Session:
 def machine() -> Iterator[Machine]:
     with (
         running(["unshare", "--mount", "sh", "-c", PREPARE]) as holder,
-        running([sys.executable, WAITING]) as target,
+        running([*WITHOUT_PTRACE, sys.executable, WAITING]) as target,  # as without it as the session is
     ):
         yield Machine(holder.pid, target.pid)
 
@@ -107,21 +112,27 @@ def session_on(
     target: int | None = None,
     uid: int | None = None,
     path: str = os.environ["PATH"],
+    attach: bool = False,
 ) -> Iterator[Session]:
     ours, theirs = pty.openpty()
     wait_on, lifeline = os.pipe()
-    command = [
-        shutil.which("nsenter") or "nsenter",
-        "-t",
-        str(machine.holder),
-        "--mount",
-        f"--wd={Path.cwd()}",
-        *through,
-        sys.executable,
-    ]
+    enter = [shutil.which("nsenter") or "nsenter", "-t", str(machine.holder), "--mount", f"--wd={Path.cwd()}", *through]
     user = [str(uid)] if uid is not None else []
+    script = [sys.executable, SESSION, target or machine.target, "/run/debugtool", wait_on, *user]
+    cli = [
+        DEBUGTOOL,
+        "attach",
+        "--pid",
+        machine.target,
+        "--method",
+        "ptrace",
+        "--port",
+        0,
+        "--no-launch-json",
+        "--json",
+    ]
     process = subprocess.Popen(
-        [*command, str(SESSION), str(target or machine.target), "/run/debugtool", str(wait_on), *user],
+        [*enter, *map(str, cli if attach else script)],
         env={**os.environ, "PATH": path},
         stdin=theirs if tty else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -256,6 +267,36 @@ def test_nothing_is_asked_of_whoever_has_the_capability(machine: Machine, sessio
 def test_nothing_is_asked_where_nobody_can_answer(machine: Machine, session: Sessions) -> None:
     one = session(tty=False)
     assert read_line(one.process).strip() == "refused"
+    assert machine.scope == "1"
+
+
+def events_of(session: Session) -> Iterator[dict[str, Any]]:
+    """Give the events of `debugtool attach --json` until it ends."""
+    while line := read_line(session.process):
+        yield json.loads(line)
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["Ctrl-C", "kill -9"])
+def test_debugtool_attach_lowers_it_while_it_is_attached(machine: Machine, session: Sessions, killed: bool) -> None:
+    one = session(attach=True)
+    assert json.loads(one.answer("y\n"))["event"] == "target"
+    ready = next(event for event in events_of(one) if event["event"] in ("ready", "error"))
+    assert (ready["event"], ready.get("method")) == ("ready", "ptrace"), ready
+    assert machine.scope == "0"
+    guard = one.guard()
+    one.process.send_signal(signal.SIGKILL if killed else signal.SIGINT)
+    assert wait_for_exit(guard, DEADLINE_S)
+    assert machine.scope == "1"
+
+
+@pytest.mark.parametrize("typed", ["\n", "n\n"], ids=["Enter", "n"])
+def test_debugtool_attach_is_refused_without_a_yes(machine: Machine, session: Sessions, typed: str) -> None:
+    one = session(attach=True)
+    one.answer(typed)
+    (error,) = [event for event in events_of(one) if event["event"] == "error"]
+    assert (error["code"], error["cause"]) == (4, "scope-1")
+    assert error["next"].endswith("(more: docs/permissions.md#scope-1)")
+    assert one.process.wait(DEADLINE_S) == 4
     assert machine.scope == "1"
 
 

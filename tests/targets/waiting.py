@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--unix")
@@ -41,6 +42,6 @@ if options.helper:
     subprocess.Popen(["sleep", "300"], preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 if options.fork and os.fork() == 0:
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.pause()
+    time.sleep(300)
 print("ready", tcp.getsockname()[1] if options.tcp else "", flush=True)
-signal.pause()
+time.sleep(300)

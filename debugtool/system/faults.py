@@ -1,0 +1,28 @@
+"""Named points of an attach at which a test can kill debugtool, to prove that the target survives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+VARIABLE = "DEBUGTOOL_FAULT"
+FAULT_POINTS = (
+    "listening",  # nothing has been done to the target
+    "control",  # its private socket exists
+    "injecting",  # a tracer is on its way into it, and goes on without us
+    "injected",
+    "payload",  # the payload has connected
+    "asked_load",  # it imports debugpy
+    "asked_connect",  # pydevd starts
+    "arrived",  # pydevd has connected and waits to be spoken to
+    "asked_release",  # pydevd is told to go
+    "verified",
+    "registered",
+    "asked_end",  # the payload is told to go; reached when a session ends
+)
+
+
+def fault_point(name: str) -> None:
+    """Die here by SIGKILL when the environment names this point; nothing otherwise."""
+    if os.environ.get(VARIABLE) == name:
+        os.kill(os.getpid(), signal.SIGKILL)
