@@ -19,6 +19,7 @@ METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS,
 @click.option("--allow-remote", is_flag=True, help="Permit a --host that other machines can reach. Dangerous.")
 @click.option("--method", type=click.Choice(METHODS), help="The way in.  [default: the gentlest that works]")
 @click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
+@click.option("--timeout", type=click.FloatRange(1), default=15, show_default=True, help="Seconds for getting in.")
 @click.option("--once", is_flag=True, help="End with the process. This version always does.")
 @click.option("--background", is_flag=True, help="Return once the debugger is ready; the session goes on.")
 @click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="For launch.json.")
@@ -32,6 +33,7 @@ def attach(
     allow_remote: bool,
     method: str | None,
     wait: bool,
+    timeout: float,
     once: bool,
     background: bool,
     workspace: Path | None,
@@ -65,5 +67,6 @@ def attach(
         method=method,
         allow_remote=allow_remote,
         workspace=False if no_launch_json else workspace,
+        timeout_s=timeout,
     )
     session.run_attach(request, report)

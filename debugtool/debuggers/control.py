@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from debugtool import system
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut, Unsupported
 from debugtool.model import Target
@@ -59,7 +60,8 @@ class ControlChannel:
 
     async def __aenter__(self) -> ControlChannel:
         base = paths.make_runtime_dir(self.target.uid)
-        self.directory = Path(tempfile.mkdtemp(prefix="session-", dir=base))
+        remove_abandoned(Path(base))
+        self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
         shutil.copyfile(payload.__file__, self.payload)
         self._server = await asyncio.start_unix_server(
             lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.socket
@@ -147,6 +149,7 @@ class ControlChannel:
             if self._writer is None or self.gone.is_set():
                 raise ProcessGone(f"Pid {self.target.pid} ({self.target.name}) is gone, or has been let go.")
             self._writer.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            system.fault_point(f"asked_{do}")
             try:
                 answer = await asyncio.wait_for(self._answers.get(), timeout_s)
             except TimeoutError as error:
@@ -170,3 +173,19 @@ class ControlChannel:
             next_step="the plugin runs on as before; the traceback's last line says what the debugger lacks there",
             details={"traceback": traceback},
         )
+
+
+def _directory_prefix() -> str:
+    return f"session-{os.getpid()}-{system.start_ticks(os.getpid())}-"
+
+
+def remove_abandoned(base: Path) -> None:
+    """Remove the directories of sessions whose debugtool was killed before the payload was there to do it.
+
+    Args:
+        base: The runtime directory of a user. What has another name there is left alone.
+    """
+    for directory in base.glob("session-*-*-*"):
+        pid, ticks = directory.name.split("-")[1:3]
+        if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
+            shutil.rmtree(directory, ignore_errors=True)

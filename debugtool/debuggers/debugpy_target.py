@@ -14,7 +14,7 @@ from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
-from debugtool.system import loopback_peer_uid
+from debugtool.system import fault_point, loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +127,7 @@ class DebugpyTarget:
             writer.close()
             return
         channel = DebuggerChannel(DapStream(reader, writer))
+        fault_point("arrived")
         try:
             pid, parent = await self._identify(channel)
         except (BadFrame, TimeoutError, KeyError, TypeError) as error:

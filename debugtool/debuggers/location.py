@@ -37,11 +37,18 @@ def debugpy_directory(target: Target) -> Path:
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place
         beside = base.with_name(f"{base.name}.{os.getpid()}")
         shutil.copytree(package, beside / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
+        _hand_over(beside, target.uid)
         try:
             beside.rename(base)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
     return base
+
+
+def _hand_over(directory: Path, uid: int) -> None:
+    """Give a tree to a user: what root copied under a umask of 077 nobody else could read."""
+    for path in (directory, *directory.rglob("*")):
+        os.chown(path, uid, -1, follow_symlinks=False)
 
 
 def is_readable_by(path: Path, uid: int) -> bool:

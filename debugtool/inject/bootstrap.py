@@ -8,6 +8,8 @@ from pathlib import Path
 
 # Runs in the hijacked thread, so it only starts a raw thread and returns: whatever takes a lock, starts a child or runs
 # long belongs into that thread. exec in a dict of its own leaves the target's __main__ as it was.
+# A failure is reported with what every interpreter has built in: what failed may be the program's own `json` or
+# `socket`, which hides the standard one. Nobody is left to tell when the session is gone (OSError).
 _LINE = """exec({program!r}, {{}})"""
 _PROGRAM = """\
 def boot(path, arguments):
@@ -18,12 +20,22 @@ def boot(path, arguments):
         names = {{"__name__": "debugtool_payload", "__file__": path}}
         exec(code, names)
         names["run"](json.loads(arguments))
-    except BaseException:
-        import json, socket, traceback
-        with socket.socket(socket.AF_UNIX) as channel:
+    except BaseException as error:
+        try:
+            import _socket
+            try:
+                import traceback
+                text = traceback.format_exc()
+            except BaseException:
+                text = repr(error)
+            units = text.encode("utf-16-be", "surrogatepass").hex()
+            text = "".join("\\\\u" + units[at : at + 4] for at in range(0, len(units), 4))
+            channel = _socket.socket(_socket.AF_UNIX)
             channel.connect({socket!r})
-            text = json.dumps({{"event": "failed", "token": {token!r}, "traceback": traceback.format_exc()}})
-            channel.sendall(text.encode() + b"\\n")
+            channel.sendall(('{{"event": "failed", "token": "%s", "traceback": "%s"}}\\n' % ({token!r}, text)).encode())
+            channel.close()
+        except OSError:
+            pass
 import _thread
 _thread.start_new_thread(boot, ({path!r}, {arguments!r}))
 """

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
-from pathlib import Path
 
 from debugtool.errors import Refused, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
+
+_ANSWER_S = 8.0  # longer than the agent waits for a client that connects and says nothing
 
 
 class AgentInjector:
@@ -20,7 +22,8 @@ class AgentInjector:
 
     def why_not(self, target: Target) -> str | None:
         """Needs a debug build whose agent listens."""
-        if not Path(paths.agent_socket(target.uid, target.pid)).exists():
+        # os.path.exists, because Path.exists raises when the directory is closed to us
+        if not os.path.exists(paths.agent_socket(target.uid, target.pid)):  # noqa: PTH110
             return "no debug agent listens in it (debugtool build --debug puts one in)"
         return None
 
@@ -34,7 +37,7 @@ class AgentInjector:
         what = f"Could not reach the debug agent of pid {target.pid} ({target.name})."
         try:
             with socket.socket(socket.AF_UNIX) as channel:
-                channel.settimeout(min(timeout_s, 2.0))
+                channel.settimeout(min(timeout_s, _ANSWER_S))
                 channel.connect(paths.agent_socket(target.uid, target.pid))
                 channel.sendall(json.dumps(bootstrap.arguments).encode() + b"\n")
                 answer = channel.makefile("rb").readline()

@@ -14,6 +14,7 @@ from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import wait_until_ready
 from debugtool.inject.symbols import find_interpreter
 from debugtool.model import Runtime, Target
+from debugtool.system import fault_point
 
 _SCRIPT = Path(__file__).with_name("gdb_script.py")
 
@@ -61,6 +62,7 @@ class GdbInjector:
                 stderr=log,
                 start_new_session=True,
             )
+            fault_point("injecting")
             try:
                 gdb.wait(timeout_s)
             except subprocess.TimeoutExpired as error:

@@ -17,7 +17,7 @@ from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import wait_until_ready
 from debugtool.inject.symbols import find_interpreter
 from debugtool.model import Runtime, Target
-from debugtool.system import PLATFORM, explain_refusal
+from debugtool.system import PLATFORM, explain_refusal, fault_point
 
 _TRACER = Path(__file__).with_name("tracer.py")
 _PARKED_S = 3.0  # how long to wait for a parked thread; a gRPC server always has one
@@ -83,6 +83,7 @@ def _ask(tracer: subprocess.Popen[bytes], request: dict[str, object], timeout_s:
     assert tracer.stdout is not None
     tracer.stdin.write(json.dumps(request).encode() + b"\n")
     tracer.stdin.flush()
+    fault_point("injecting")
     readable, _, _ = select.select([tracer.stdout], [], [], timeout_s)
     line = tracer.stdout.readline() if readable else b""
     return json.loads(line) if line else None

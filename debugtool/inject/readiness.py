@@ -81,7 +81,10 @@ def check_state(target: Target, proc: Path = Path("/proc")) -> None:
         )
     tracer = int(fields.get("TracerPid", "0"))
     if tracer:
-        name = (proc / str(tracer) / "comm").read_text(errors="replace").strip()
+        try:
+            name = (proc / str(tracer) / "comm").read_text(errors="replace").strip()
+        except OSError:
+            name = "which has just ended"
         raise Refused(
             f"Could not attach to pid {target.pid} ({target.name}).",
             why=f"pid {tracer} ({name}) traces it already, and Linux allows one tracer",

@@ -17,10 +17,8 @@ from debugtool.errors import DebugtoolError, Unsupported
 from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
 from debugtool.model import Runtime, Target
 from debugtool.relay import Relay, check_host
-from debugtool.session.faults import fault_point
 from debugtool.session.report import Report
 
-_INJECT_S = 15.0
 _PAYLOAD_S = 10.0
 
 
@@ -34,6 +32,7 @@ class AttachRequest:
         method: Injector to use; None chooses.
         allow_remote: Whether `host` may be an address that others can reach.
         workspace: Directory whose launch.json is written; None finds it, False writes none.
+        timeout_s: How long the target may take to become ready and to let us in.
     """
 
     target: Target
@@ -42,6 +41,7 @@ class AttachRequest:
     method: str | None = None
     allow_remote: bool = False
     workspace: Path | bool | None = None
+    timeout_s: float = 15.0
 
 
 async def attach(request: AttachRequest, report: Report) -> None:
@@ -68,11 +68,11 @@ async def attach(request: AttachRequest, report: Report) -> None:
             allow_remote=request.allow_remote,
             on_client=lambda connected: report("client", connected=connected),
         ) as relay:
-            fault_point("listening")
+            system.fault_point("listening")
             async with _debugger_inside(request) as (debugger, injected):
                 relay.serve_target(debugger)
                 with system.registered(_record(request, relay, injected.method)):
-                    fault_point("registered")
+                    system.fault_point("registered")
                     elapsed_ms = (time.monotonic() - started) * 1000
                     report(
                         "ready",
@@ -143,7 +143,9 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
         if isinstance(request.workspace, Path):
             workspace = request.workspace
         else:
-            workspace = editors.find_workspace(None, target.plugin_dir)
+            # Without a plugin.json the program's own directory tells the project, not the one we happen to stand in.
+            start = target.script.parent if target.script and not target.plugin_dir else None
+            workspace = editors.find_workspace(start, target.plugin_dir)
         entry = editors.debugpy_entry(request.host, port, editors.path_mappings(target, workspace))
         written = editors.write_launch_json(workspace, entry)
     except DebugtoolError as error:
@@ -176,7 +178,7 @@ async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[Debugp
     """Bring the debugger into the target, proven by a DAP handshake; let it go at the end."""
     target = request.target
     async with ControlChannel(target) as control:
-        fault_point("control")
+        system.fault_point("control")
         bootstrap = Bootstrap(
             payload=control.payload,
             socket=control.socket,
@@ -184,13 +186,15 @@ async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[Debugp
             debugpy=debugpy_directory(target),
             uid=os.geteuid(),
         )
-        injected = await asyncio.to_thread(inject, target, bootstrap, method=request.method, timeout_s=_INJECT_S)
-        fault_point("injected")
+        injected = await asyncio.to_thread(
+            inject, target, bootstrap, method=request.method, timeout_s=request.timeout_s
+        )
+        system.fault_point("injected")
         await control.wait_for_payload(_PAYLOAD_S)
-        fault_point("payload")
+        system.fault_point("payload")
         async with DebugpyTarget(target, control) as debugger:
             await debugger.verify()
-            fault_point("verified")
+            system.fault_point("verified")
             yield debugger, injected
 
 

@@ -54,10 +54,24 @@ def serve(listener, uid, pid):
                 if payload.peer_uid(channel) not in (0, uid):
                     continue
                 line = channel.makefile("rb").readline(65536)
-                payload.run(json.loads(line.decode("utf-8")))
+                payload.run(read_request(line))
                 channel.sendall(b"{}\n")
-            except (OSError, ValueError):
-                continue  # not debugtool, or it is gone: the next one is served
+            except (OSError, ValueError, RuntimeError):
+                continue  # not debugtool, or it is gone, or no thread can be started: the next one is served
+
+
+def read_request(line):
+    # type: (bytes) -> dict[str, object]
+    """Read what a client sent: the payload's arguments.
+
+    Raises:
+        ValueError: It is something else. (RuntimeError where it is nested beyond reason.)
+    """
+    request = json.loads(line.decode("utf-8"))
+    texts = ("socket", "token", "debugpy")
+    if not isinstance(request, dict) or not all(isinstance(request.get(name), str) for name in texts):
+        raise ValueError("no request of debugtool")
+    return request
 
 
 def remove(path):

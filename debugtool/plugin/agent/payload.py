@@ -77,6 +77,7 @@ class Session:
         finally:
             self.channel = None
             self.release()
+            tidy(os.path.dirname(self.arguments["socket"]))
 
     def say(self, event, **fields):
         # type: (str, object) -> None
@@ -180,6 +181,20 @@ class Session:
             self.pydevd.stoptrace()
             unpatch_new_processes()
             stop_tracing_everywhere()
+
+
+def tidy(directory):
+    # type: (str) -> None
+    """Remove the session's private directory, which a debugtool that was killed could not remove itself."""
+    for name in ("control.sock", "payload.py", "bootstrap.py"):
+        try:
+            os.unlink(os.path.join(directory, name))
+        except OSError:
+            pass  # debugtool was first
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass
 
 
 def peer_uid(channel):
