@@ -17,26 +17,16 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from frame_examples import EVERYTHING, VALUES, frames
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from debugtool.plugin.frames import (
-    DataLink,
-    EnumConfig,
     Field,
     FieldConfig,
     Frame,
     FrameError,
     FrameMeta,
-    MappingResult,
-    Notice,
-    QueryStat,
-    RangeMapping,
-    SpecialMapping,
-    Threshold,
-    Thresholds,
-    TypeConfig,
-    ValueMapping,
     decode_frame,
     encode_frame,
     frame_to_json,
@@ -45,10 +35,8 @@ from debugtool.plugin.frames import (
 GO_MODULE = Path(__file__).parents[1] / "gohost"
 BUILD_LIMIT_S = 150
 ANSWER_LIMIT_S = 20
-# The fixture lives longer than one example on purpose; a loaded machine makes generation slow, which is no fault.
-EXAMPLES = settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+# On a loaded machine generating is slow, which is no fault of the test.
+EXAMPLES = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 class GoReader:
@@ -90,137 +78,6 @@ def go_reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GoReader]:
             assert process.wait(ANSWER_LIMIT_S) == 0
         finally:
             process.kill()
-
-
-# What is generated ---------------------------------------------------------------------------------------------------
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-# The SDK reads thresholds with jsoniter, which is one bit off for some doubles; these it reads exactly.
-PLAIN_FLOATS = st.integers(-(10**9), 10**9).map(lambda number: number / 64)
-# Go holds any number without a declared type as a double.
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FLOATS | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
-)
-OBJECTS = st.dictionaries(TEXT, JSON_VALUES, max_size=3)
-INTEGERS = {
-    f"{prefix}int{bits}": (0 if prefix else -(2 ** (bits - 1)), 2 ** (bits - (0 if prefix else 1)) - 1)
-    for prefix in ("", "u")
-    for bits in (8, 16, 32, 64)
-}
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    **{name: st.integers(*bounds) | st.sampled_from(bounds) for name, bounds in INTEGERS.items()},
-    "float32": st.floats(width=32),
-    "float64": st.floats(),
-    "string": TEXT,
-    "bool": st.booleans(),
-    "time": st.integers(-(2**63), 2**63 - 1),
-    "json": JSON_VALUES.filter(lambda value: value is not None) | OBJECTS.map(lambda value: json.dumps(value).encode()),
-    "enum": st.integers(0, 65535),
-}
-MAPPING_RESULTS = st.builds(MappingResult, text=TEXT, color=TEXT, index=st.integers(-(2**31), 2**31))
-MAPPINGS = (
-    st.builds(ValueMapping, options=st.dictionaries(TEXT, MAPPING_RESULTS, max_size=2))
-    | st.builds(RangeMapping, start=st.none() | FLOATS, end=st.none() | FLOATS, result=MAPPING_RESULTS)
-    | st.builds(SpecialMapping, match=st.sampled_from(["true", "nan", "null+nan", "empty"]), result=MAPPING_RESULTS)
-)
-STEPS = st.builds(Threshold, value=PLAIN_FLOATS | st.just(-math.inf), color=TEXT, state=TEXT)
-LINKS = st.builds(
-    DataLink,
-    title=TEXT,
-    target_blank=st.booleans(),
-    url=TEXT,
-    internal=st.none() | st.fixed_dictionaries({}, optional={"query": OBJECTS, "datasourceUid": st.just("abc")}),
-)
-CONFIG_OPTIONS: dict[str, st.SearchStrategy[Any]] = {
-    "display_name": TEXT,
-    "display_name_from_ds": TEXT,
-    "path": TEXT,
-    "description": TEXT,
-    "filterable": st.none() | st.booleans(),
-    "writeable": st.none() | st.booleans(),
-    "unit": TEXT,
-    "decimals": st.none() | st.integers(0, 65535),
-    "min": st.none() | st.floats(),
-    "max": st.none() | st.floats(),
-    "interval": FLOATS,
-    "mappings": st.lists(MAPPINGS, max_size=2),
-    "thresholds": st.none()
-    | st.builds(Thresholds, mode=st.sampled_from(["absolute", "percentage"]), steps=st.lists(STEPS, max_size=3)),
-    "color": OBJECTS,
-    "links": st.lists(LINKS, max_size=2),
-    "no_value": TEXT,
-    "custom": OBJECTS,
-}
-
-
-def some_options(cls: type[Any], options: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
-    """Objects with some of the options set, few of them, as generating all is what takes the time."""
-    names = st.sets(st.sampled_from(sorted(options)), max_size=4)
-    return names.flatmap(lambda chosen: st.builds(cls, **{name: options[name] for name in sorted(chosen)}))
-
-
-CONFIGS = some_options(FieldConfig, CONFIG_OPTIONS)
-METAS = some_options(
-    FrameMeta,
-    {
-        "type": st.sampled_from(["timeseries-wide", "table", "log-lines"]) | TEXT,
-        "type_version": st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 9)),
-        "path": TEXT,
-        "path_separator": TEXT,
-        "custom": JSON_VALUES,
-        "stats": st.lists(some_options(QueryStat, {**CONFIG_OPTIONS, "value": FLOATS}), max_size=2),
-        "notices": st.lists(
-            st.builds(
-                Notice,
-                severity=st.sampled_from(["info", "warning", "error"]),
-                text=TEXT,
-                link=TEXT,
-                inspect=st.integers(0, 4),
-            ),
-            max_size=2,
-        ),
-        "channel": TEXT,
-        "preferred_visualisation_type": st.sampled_from(["graph", "nodeGraph", "flamegraph"]),
-        "preferred_visualisation_plugin_id": TEXT,
-        "executed_query_string": TEXT,
-        "data_topic": st.just("annotations") | TEXT,
-        "unique_row_id_fields": st.lists(st.integers(-(2**63), 2**63 - 1), max_size=3),
-    },
-)
-
-
-@st.composite
-def fields(draw: st.DrawFn, rows: int) -> Field:
-    kind = draw(st.sampled_from(sorted(VALUES)))
-    nullable = draw(st.sampled_from([None, True, False]))
-    cells = VALUES[kind] if nullable is False else VALUES[kind] | st.none()
-    config = draw(st.none() | CONFIGS)
-    if kind == "enum" and draw(st.booleans()):
-        config = config or FieldConfig()
-        config.type = TypeConfig(
-            EnumConfig(text=draw(st.lists(TEXT, max_size=3)), color=draw(st.lists(TEXT, max_size=2)))
-        )
-    return Field(
-        draw(TEXT),
-        draw(st.lists(cells, min_size=rows, max_size=rows)),
-        labels=draw(st.dictionaries(TEXT, TEXT, max_size=2)),
-        config=config,
-        type=kind,  # type: ignore[arg-type]  # the keys of VALUES are type names
-        nullable=nullable,
-    )
-
-
-@st.composite
-def frames(draw: st.DrawFn) -> Frame:
-    rows = draw(st.integers(0, 12))
-    columns = draw(st.lists(fields(rows), max_size=4))
-    return Frame(draw(TEXT), columns, draw(TEXT), draw(st.none() | METAS))
-
-
-# What must come back -------------------------------------------------------------------------------------------------
 
 
 def exact(kind: str, value: Any) -> Any:
@@ -280,6 +137,7 @@ def same_frame(one: Frame, other: Frame) -> bool:
 
 @EXAMPLES
 @given(frame=frames())
+@example(frame=EVERYTHING)
 def test_go_sees_every_frame_exactly_as_it_was_meant(go_reader: GoReader, frame: Frame) -> None:
     answer = go_reader.read(encode_frame(frame))
 
@@ -305,6 +163,7 @@ def test_go_sees_every_frame_exactly_as_it_was_meant(go_reader: GoReader, frame:
 
 @EXAMPLES
 @given(frame=frames())
+@example(frame=EVERYTHING)
 def test_our_json_is_the_json_of_the_sdk(go_reader: GoReader, frame: Frame) -> None:
     encoded = encode_frame(frame)
 
@@ -315,6 +174,7 @@ def test_our_json_is_the_json_of_the_sdk(go_reader: GoReader, frame: Frame) -> N
 
 @EXAMPLES
 @given(frame=frames())
+@example(frame=EVERYTHING)
 def test_a_frame_that_go_has_written_is_the_frame_we_sent(go_reader: GoReader, frame: Frame) -> None:
     encoded = encode_frame(frame)
 
@@ -325,6 +185,7 @@ def test_a_frame_that_go_has_written_is_the_frame_we_sent(go_reader: GoReader, f
 
 @EXAMPLES
 @given(frame=frames())
+@example(frame=EVERYTHING)
 def test_decoding_and_encoding_again_changes_nothing(frame: Frame) -> None:
     decoded = decode_frame(encode_frame(frame))
 
