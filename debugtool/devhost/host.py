@@ -117,7 +117,7 @@ async def _serve(request: HostRequest, reporter: Reporter, others: Sequence[int]
     keeper = Keeper(Launch(request.program, environment, request.start_timeout_s), reporter, request.restart_poll_s)
     with _listening_socket(request.port) as listener, _signals() as signals:
         if others:
-            reporter.event("running_already", others=", ".join(str(pid) for pid in others))
+            reporter.event("running_already", pids=list(others))
         # The plugin takes its time to start: enough to import what is needed then.
         preload = asyncio.create_task(asyncio.to_thread(_import_servers))
         try:
@@ -162,7 +162,9 @@ class _Signals:
 @contextlib.contextmanager
 def _signals() -> Iterator[_Signals]:
     loop, signals = asyncio.get_running_loop(), _Signals()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        numbers.append(signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, signals.arrived, number)
     try:

@@ -73,8 +73,6 @@ class HumanReporter:
         """Say an event in a line; those that tell a person nothing are left out."""
         texts = {
             "starting": "Starting {executable}",
-            "running_already": "Another {name} of the same file runs already, pid {others}: `debugtool attach` will ask"
-            " which one you mean.",
             "started": "Started {name}, pid {pid}, in {elapsed_ms:.0f} ms; it listens on {address}",
             "restarted": "Started {name} again, pid {pid}, in {elapsed_ms:.0f} ms; it listens on {address}",
             "stopping": "Stopping {name}; once more to kill it at once.",
@@ -85,6 +83,12 @@ class HumanReporter:
             self._say(f"Stopped {self._name}, pid {fields['pid']}: {_ending(fields)}", "bold")
         elif event == "listening":
             self._say_what_next(fields)
+        elif event == "running_already":
+            self._say(
+                f"Another {self._name} of the same file runs already, pid {fields['pids']}: `debugtool attach` will ask"
+                " which one you mean.",
+                "yellow",
+            )
         elif event in texts and not (event == "starting" and self._last_failure):
             self._say(texts[event].format(name=self._name, **fields), "" if event == "starting" else "bold")
         if event in ("started", "restarted"):

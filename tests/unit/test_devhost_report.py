@@ -44,6 +44,12 @@ def test_people_read_log_lines_with_level_and_fields(capsys: pytest.CaptureFixtu
     )
 
 
+def test_people_are_told_of_another_instance(capsys: pytest.CaptureFixture[str]) -> None:
+    HumanReporter("acme").event("running_already", pids=[3, 4])
+
+    assert capsys.readouterr().err.startswith("Another acme of the same file runs already, pid [3, 4]: ")
+
+
 def test_the_same_failure_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     reporter = HumanReporter("acme")
     for pid in (11, 12, 13):
