@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from debugtool.processes.scan import Seen
 from debugtool.processes.table import ProcessTable
-from debugtool.system import TcpSocket, socket_inodes, tcp_sockets
+from debugtool.system import TcpSocket, printable, socket_inodes, tcp_sockets
 
 if TYPE_CHECKING:
     from debugtool.system import SessionRecord
@@ -41,7 +41,7 @@ def _tracer(pid: int, table: ProcessTable) -> str | None:
     if not match:
         return None
     tracer = table.get(int(match[1]))
-    return f"{tracer.comm if tracer else 'a process'} (pid {match[1]})"
+    return f"{printable(tracer.comm) if tracer else 'a process'} (pid {match[1]})"
 
 
 def _debugpy(seen: Seen, table: ProcessTable) -> str | None:

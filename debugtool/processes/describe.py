@@ -18,6 +18,7 @@ from debugtool.processes.runtime import OTHER, Program, read_link, read_maps, ru
 from debugtool.processes.scan import Seen, see_process
 from debugtool.processes.sockets import grpc_address
 from debugtool.processes.table import ProcessTable
+from debugtool.system import printable
 
 if TYPE_CHECKING:
     from debugtool.system import SessionRecord
@@ -74,7 +75,7 @@ def _name(candidate: Candidate, table: ProcessTable) -> str:
     """Name it after the script that the host started; after the process itself when that is `tini` or the like."""
     command = table.command(candidate.launcher)
     named_by = candidate.launcher if command.script or command.module else candidate.seen
-    return display_name(table.command(named_by), named_by.comm)
+    return printable(display_name(table.command(named_by), named_by.comm))
 
 
 def _effective_uid(pid: int, proc: Path) -> int | None:
@@ -103,7 +104,7 @@ def _host(launcher: Seen, table: ProcessTable) -> ProcessRef | None:
     parent = table.get(launcher.ppid)
     if parent is None or parent.pid == 1:
         return None
-    return ProcessRef(parent.pid, display_name(table.command(parent), parent.comm))
+    return ProcessRef(parent.pid, printable(display_name(table.command(parent), parent.comm)))
 
 
 def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -> Build:

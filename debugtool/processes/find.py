@@ -14,6 +14,7 @@ from debugtool.processes.plugins import Candidate, PluginFinder
 from debugtool.processes.rows import target_document, target_table
 from debugtool.processes.scan import PROC
 from debugtool.processes.table import ProcessTable
+from debugtool.system import printable
 
 
 def list_targets(*, everything: bool = False, proc: Path = PROC) -> list[Target]:
@@ -154,10 +155,10 @@ def _not_found(name: str, names: set[str], finder: PluginFinder, table: ProcessT
     known = {one for candidate in plugins for one in candidate.names}
     known |= {one for seen in table.candidates() for one in finder.names(seen)}
     close = [near for one in sorted(names) for near in difflib.get_close_matches(one, sorted(known), n=3)]
-    running = ", ".join(sorted({_label(candidate) for candidate in plugins})) or "none"
-    advice = f"Did you mean {' or '.join(close)}?" if close else "Start it through its host."
+    running = printable(", ".join(sorted({_label(candidate) for candidate in plugins}))) or "none"
+    advice = f"Did you mean {printable(' or '.join(close))}?" if close else "Start it through its host."
     return NotFound(
-        f"No process is called {name}.",
+        f"No process is called {printable(name)}.",
         why=f"Names are compared as a whole. Running plugins: {running}.",
         next_step=f"{advice} All Python and Go processes: debugtool ps --all",
         details={"close": close},

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from debugtool.model import Target
+from debugtool.system import printable
 
 _COLUMNS = ("PID", "NAME", "PLUGIN ID", "RUNTIME", "BUILD", "HOST", "USER", "UPTIME", "GRPC ADDRESS", "DEBUGGER")
 
@@ -23,7 +24,7 @@ def target_table(targets: Sequence[Target], now: float | None = None) -> list[st
 
 
 def _row(target: Target, now: float) -> tuple[str, ...]:
-    return (
+    row = (
         str(target.pid),
         target.name,
         target.plugin_id or "-",
@@ -35,6 +36,7 @@ def _row(target: Target, now: float) -> tuple[str, ...]:
         target.grpc_address or "-",
         target.debugger or "-",
     )
+    return tuple(printable(cell) for cell in row)  # a socket's path is somebody else's text as well
 
 
 def runtime_words(target: Target) -> str:

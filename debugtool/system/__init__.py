@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         socket_inodes,
         tcp_sockets,
     )
+    from debugtool.system.words import printable
 
 __all__ = [
     "FAULT_POINTS",
@@ -51,6 +52,7 @@ __all__ = [
     "parse_tcp",
     "peer_uid",
     "pipe_holders",
+    "printable",
     "read_scope",
     "registered",
     "socket_inodes",
@@ -82,6 +84,7 @@ _HOMES = {
         "socket_inodes",
         "tcp_sockets",
     ),
+    "words": ("printable",),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.errors import ProcessGone
+from debugtool.system.words import printable
 
 PROC = Path("/proc")
 
@@ -110,7 +111,7 @@ def parse_status(text: str) -> Credentials:
     no_new_privs = number("NoNewPrivs")
     return Credentials(
         pid=int(fields["Pid"]),
-        name=fields["Name"],
+        name=printable(fields["Name"]),
         state=fields["State"][:1],
         ppid=int(fields["PPid"]),
         uids=tuple(int(word) for word in fields["Uid"].split()),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from debugtool.model import ProcessRef
+from debugtool.system.words import printable
 
 if TYPE_CHECKING:
     import socket
@@ -143,7 +144,7 @@ def _holder(inode: int, proc: Path) -> ProcessRef | None:
     for entry in sorted(int(path.name) for path in proc.iterdir() if path.name.isdigit()):
         if inode in socket_inodes(entry, proc=proc):
             try:
-                return ProcessRef(entry, (proc / str(entry) / "comm").read_text(errors="replace").strip())
+                return ProcessRef(entry, printable((proc / str(entry) / "comm").read_text(errors="replace").strip()))
             except OSError:
                 continue
     return None

@@ -173,6 +173,22 @@ def test_a_host_that_is_named_like_a_plugin_does_not_hide_its_plugin(start: Star
     assert (found.name, found.host.pid, found.host.name) == ("main", parent.pid, f"hosting{os.getpid()}")
 
 
+def test_a_name_with_an_escape_sequence_or_half_a_character_is_made_printable(start: Start, project: Path) -> None:
+    name = f"evil{os.getpid()}\x1b[31m\nroot\udcff"
+    program = project / artefact_name(name)
+    target = start(script(program))
+    result = run_debugtool("ps")
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith(f"{target.pid} ")]
+    assert f"  evil{os.getpid()}?[31m?root?  " in line
+    assert find_target(name).pid == target.pid
+    row = row_of(target.pid)
+    assert row is not None
+    assert row["script"] == str(program)
+    missing = run_debugtool("ps", name + "x")
+    assert (missing.returncode, missing.stdout) == (3, "")
+    assert missing.stderr.startswith(f"Error: No process is called evil{os.getpid()}?[31m?root?x.\n")
+
+
 def test_a_script_from_a_pipe_is_not_read(start: Start, project: Path) -> None:
     """GIVEN `python <(...)`, WHEN it is looked at, THEN nothing waits for the other end of its pipe."""
     pipe = project / f"pipe{os.getpid()}"
