@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.errors import DebugtoolError, NotFound
-from debugtool.system.platform import goos_goarch
+from debugtool.system import goos_goarch
 
 FILENAME = "plugin.json"
 

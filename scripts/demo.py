@@ -64,7 +64,7 @@ class Command:
 def running(*arguments: str, directory: Path) -> Iterator[Command]:
     """Run a long-running debugtool command for the length of the block; it is ended by SIGTERM."""
     with subprocess.Popen(
-        [DEBUGTOOL, *arguments, "--json"], cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [DEBUGTOOL, *arguments, "--json"], cwd=directory, stdout=subprocess.PIPE, text=True
     ) as process:
         # A deadline for all that is waited for below: a stuck command is ended, which ends the wait with an error.
         watchdog = threading.Timer(LIMIT_S, process.kill)
@@ -136,12 +136,14 @@ def demonstrate(project: Path, console: Console) -> dict[str, Any]:
         plugin = host.wait_for("started")["pid"]
         url = str(host.wait_for("listening")["url"])
         console.say(f"3. debugtool run: the plugin is pid {plugin}, its host serves {url}")
-        with running("attach", NAME, "--port", "0", directory=project) as session:
+        with running("attach", "--pid", str(plugin), "--port", "0", directory=project) as session:
             ready = session.wait_for("ready")
             session.wait_for("launch_json")
             launch = project / ".vscode" / "launch.json"
             port = json.loads(launch.read_text())["configurations"][0]["connect"]["port"]
-            console.say(f"4. debugtool attach: ready in {ready['elapsed_ms']} ms ({ready['method']}), port {port}")
+            console.say(
+                f"4. debugtool attach --pid {plugin}: ready in {ready['elapsed_ms']} ms ({ready['method']}), port {port}"
+            )
             console.say("5. an editor connects as .vscode/launch.json says, sets a breakpoint, and a query comes")
             with DapClient(port) as editor:
                 seen = debug_a_query(editor, url, breakpoint_in(project), console)
