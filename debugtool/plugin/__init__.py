@@ -22,7 +22,7 @@ The methods, each given a `Context` first (the other arguments and results stand
     collect_metrics(ctx) -> Prometheus text
     call_resource(ctx, request) -> ResourceResponse | JSON, or yields them
     subscribe_stream(ctx, request) -> StreamResult | StreamStatus | None
-    run_stream(ctx, request) -> iterator of JSON packets; watch ctx.cancelled
+    run_stream(ctx, request) -> iterator of JSON packets; watch ctx.cancelled, and tidy up in a `finally`
     publish_stream(ctx, request) -> StreamResult | StreamStatus | None
     validate_admission(ctx, request) -> ValidationResult | bool
     mutate_admission(ctx, request) -> MutationResult

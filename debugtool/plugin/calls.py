@@ -36,10 +36,14 @@ class AsyncLoop:
             concurrent.futures.CancelledError: The call ended first.
             Exception: Whatever the coroutine raises.
         """
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
+        future = self.start(coroutine)
         if context.is_cancelled or not call.add_callback(lambda: _cancel(future)):
             future.cancel()
         return future.result()
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start a coroutine, from any thread."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._running_loop())
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -94,7 +98,7 @@ class Caller:
                     return
         finally:
             if inspect.isasyncgen(result):
-                asyncio.run_coroutine_threadsafe(result.aclose(), self._async._running_loop())
+                self._async.start(result.aclose())
 
 
 def _cancel(future: Future[Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,16 +17,16 @@ class HostServices:
     """Answers the host's own calls.
 
     Args:
-        stopped: Set once Shutdown has been answered.
+        stop: Called once Shutdown has been answered.
     """
 
-    def __init__(self, stopped: threading.Event) -> None:
-        self._stopped = stopped
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
 
     def shutdown(self, request: goplugin_pb2.Empty, call: grpc.ServicerContext) -> goplugin_pb2.Empty:
         """Stop the plugin, but answer first: the host waits for the answer without a deadline."""
-        if not call.add_callback(self._stopped.set):
-            self._stopped.set()
+        if not call.add_callback(self._stop):
+            self._stop()
         return goplugin_pb2.Empty()
 
     def check(

@@ -16,8 +16,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,6 +26,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import grpc
 
 from debugtool.plugin import handshake, stdout
+from debugtool.plugin.ending import Ending
 from debugtool.plugin.handshake import HostSettings
 from debugtool.plugin.host_services import HostServices
 from debugtool.plugin.listener import Address, listen
@@ -39,10 +38,7 @@ _log = logging.getLogger("plugin")
 
 _STREAMS = 1000  # live streams at the same time; threads are made as they are needed
 _CONTROL_THREADS = 2
-# The host kills 2 s after it has closed the connection (wire-spec 1.10); leave room for the interpreter's own end.
-_LAST_CHANCE_S = 1.5
 _SERVER_STOP_S = 0.5
-_PARENT_POLL_S = 1.0
 
 
 def run(plugin: Any, settings: HostSettings, options: Options) -> None:
@@ -52,10 +48,10 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
         StartRefused: There is nowhere to listen.
         OSError: The handshake cannot be written.
     """
-    stopped = threading.Event()
-    _handle_signals(stopped)
+    ending = Ending()
+    ending.begin_on_signals()
     if options.end_with_host:
-        _watch_host(stopped)
+        ending.begin_with_host()
     pools = Pools(
         workers=ThreadPoolExecutor(options.workers, "plugin-worker"),
         streams=ThreadPoolExecutor(_STREAMS, "plugin-stream"),
@@ -63,7 +59,7 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
     )
     server = grpc.server(
         pools.workers,
-        handlers=generic_handlers(plugin, HostServices(stopped), pools),
+        handlers=generic_handlers(plugin, HostServices(ending.begin), pools),
         options=[
             ("grpc.max_receive_message_length", options.max_receive_bytes),
             ("grpc.max_send_message_length", -1),
@@ -71,11 +67,13 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
         ],
     )
     address = listen(settings, server.add_insecure_port)
+    ending.last_act = address.remove
     try:
         _start_hidden(server)
         _announce(settings, address)
-        stopped.wait()
+        ending.wait()
     finally:
+        ending.begin()  # it has, unless SIGTERM came or we could not even start
         _finish(plugin, server, pools, address)
 
 
@@ -95,38 +93,8 @@ def _start_hidden(server: grpc.Server) -> None:
         hide_from_debugger(thread)
 
 
-def _handle_signals(stopped: threading.Event) -> None:
-    """Ignore SIGINT, end on SIGTERM. Only the main thread may set signals; elsewhere they stay the author's."""
-    with contextlib.suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-
-
-def _watch_host(stopped: threading.Event) -> None:
-    watcher = threading.Thread(target=_wait_for_host_end, args=(os.getppid(), stopped), name="plugin-host", daemon=True)
-    hide_from_debugger(watcher)
-    watcher.start()
-
-
-def _wait_for_host_end(host: int, stopped: threading.Event) -> None:
-    """Set `stopped` when the host has ended: told by its pidfd, else when we have got another parent."""
-    with contextlib.suppress(
-        OSError, AttributeError
-    ):  # no pidfd_open before Linux 5.3 and elsewhere; pid 0: another namespace
-        descriptor = os.pidfd_open(host)
-        if os.getppid() == host:
-            select.select([descriptor], [], [])
-        os.close(descriptor)
-    while os.getppid() == host and not stopped.wait(_PARENT_POLL_S):
-        pass
-    stopped.set()
-
-
 def _finish(plugin: Any, server: grpc.Server, pools: Pools, address: Address) -> None:
-    """End all calls, let the plugin close, and make sure that the process ends in time."""
-    last_chance = threading.Thread(target=_end_in_time, name="plugin-end", daemon=True)
-    hide_from_debugger(last_chance)
-    last_chance.start()
+    """End all calls and let the plugin close."""
     server_stopped = server.stop(None)  # as go-plugin does: open calls break, and their contexts are cancelled
     address.remove()
     with _logged("close"):
@@ -146,9 +114,3 @@ def _logged(name: str) -> Any:
         yield
     except Exception:  # an author's close() may raise anything, and the process must end all the same
         _log.exception("%s failed", name)
-
-
-def _end_in_time() -> None:
-    """End the process although threads still run: handlers that hang, or threads an author forgot."""
-    threading.Event().wait(_LAST_CHANCE_S)
-    os._exit(0)

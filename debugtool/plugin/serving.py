@@ -44,7 +44,8 @@ def serve(plugin: object, options: Options | None = None) -> None:
 
     A child process must not keep this process's stderr open: the host notices the plugin's exit only when every copy
     of it is closed (wire-spec 1.10). Start children with `stderr=subprocess.DEVNULL` or a pipe of your own; their
-    stdout is harmless, it leads into this process.
+    stdout is harmless, it leads into this process. Do not fork without exec (multiprocessing's "fork"): gRPC's threads
+    make that unsafe; "spawn" is fine.
 
     Args:
         plugin: An object with handler methods, or a class that makes one without arguments. The methods are listed in

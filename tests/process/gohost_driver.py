@@ -73,7 +73,11 @@ class GoHost:
         ]
         for reader in self._readers:
             reader.start()
-        self.start = self._next_line(LIMIT_S)
+        try:
+            self.start = self._next_line(LIMIT_S)
+        except BaseException:
+            self.process.kill()
+            raise
 
     def __enter__(self) -> Self:
         return self

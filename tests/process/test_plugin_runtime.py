@@ -318,6 +318,30 @@ def test_ctrl_c_is_the_host_s_and_sigterm_is_a_clean_end(start_go_host: StartGoH
     assert not Path(host.start["address"]).exists()
 
 
+def test_signals_are_not_handed_down(start_go_host: StartGoHost) -> None:
+    host = start_go_host("busy_plugin.py")
+    assert resource(host, "children") == {"program": "default_int_handler SIG_DFL"}
+
+
+def test_a_fork_ends_by_sigterm_although_the_plugin_handles_it() -> None:
+    """Without gRPC, whose threads make a fork unsafe: only whose signal handlers run is to be seen here."""
+    code = """
+import os, signal
+from debugtool.plugin.ending import Ending
+Ending().begin_on_signals()
+ready, told = os.pipe()
+child = os.fork()
+if not child:
+    os.write(told, b"x")
+    signal.pause()
+os.read(ready, 1)
+os.kill(child, signal.SIGTERM)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert int(result.stdout) == -signal.SIGTERM
+
+
 def test_a_killed_plugin_is_noticed_at_once(start_go_host: StartGoHost) -> None:
     host = start_go_host("sample_plugin.py")
     exited = host.good("sigkill")

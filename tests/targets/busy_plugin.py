@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -39,6 +40,8 @@ class Busy:
 
     def call_resource(self, ctx, request):
         """Say what this process has loaded and which threads it runs."""
+        if request.path == "children":
+            return self.children()
         hidden = [t.name for t in threading.enumerate() if getattr(t, "pydev_do_not_trace", False)]
         return {
             "heavy": [name for name in HEAVY if name in sys.modules],
@@ -46,6 +49,12 @@ class Busy:
             "threads": sorted(t.name for t in threading.enumerate()),
             "environment": sorted(os.environ),
         }
+
+    def children(self):
+        """Say what SIGINT and SIGTERM do in a program we start."""
+        code = "import signal; print(signal.getsignal(signal.SIGINT).__name__, signal.getsignal(signal.SIGTERM).name)"
+        program = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return {"program": program.stdout.strip()}
 
 
 if __name__ == "__main__":

@@ -94,10 +94,12 @@ class Sample:
     def run_stream(self, ctx, request):
         """Tick until nobody listens."""
         number = 0
-        while not ctx.cancelled.wait(0.01):
-            yield {"tick": number}
-            number += 1
-        log.info("stream ended", extra={"ticks": number})
+        try:
+            while not ctx.cancelled.wait(0.01):
+                number += 1
+                yield {"tick": number - 1}
+        finally:  # a generator that stands at its yield when the last subscriber goes is closed there
+            log.info("stream ended", extra={"ticks": number})
 
     def publish_stream(self, ctx, request):
         """Pass on what a client publishes, unless it is a secret."""

@@ -30,7 +30,7 @@ class Served:
     def __init__(self, handlers: object, path: Path) -> None:
         self.stopped = threading.Event()
         self.pools = Pools(ThreadPoolExecutor(2), ThreadPoolExecutor(2), ThreadPoolExecutor(1))
-        services = generic_handlers(handlers, HostServices(self.stopped), self.pools)
+        services = generic_handlers(handlers, HostServices(self.stopped.set), self.pools)
         self.server = grpc.server(self.pools.workers, handlers=services)
         self.server.add_insecure_port(f"unix:{path}")
         self.server.start()
