@@ -53,6 +53,7 @@ class Session:
         self.channel = None
         self.pydevd = None
         self.db = None
+        self.breakpointhook = None
 
     def serve(self):
         """Connect to the session and carry out its commands until it goes away."""
@@ -118,20 +119,29 @@ class Session:
 
             if pydevd.get_global_debugger() is not None:
                 raise RuntimeError("another debugger (pydevd) is active in this process")
-        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
-        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-        directory = self.arguments["debugpy"]
+        breakpointhook, environment = sys.breakpointhook, set(os.environ)
+        directory = self.arguments["debugpy"]  # holds debugpy alone: other threads may be importing just now
         sys.path.insert(0, directory)
         try:
             import debugpy
             import debugpy.server  # makes pydevd importable and sets its protocol to DAP
             import pydevd
+            import pydevd_file_utils
         finally:
             if directory in sys.path:
                 sys.path.remove(directory)
+        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
+        pydevd_file_utils.DISABLE_FILE_VALIDATION = True
+        # What the import alone has changed: breakpoint() is the debugger's only while an editor is connected, and the
+        # environment is handed to the plugin's children.
+        self.breakpointhook, sys.breakpointhook = sys.breakpointhook, breakpointhook
+        for name in set(os.environ) - environment:
+            if name.startswith("PYDEVD_"):
+                del os.environ[name]
         self.pydevd = pydevd
         self.version = debugpy.__version__
-        self.hidden = (os.path.dirname(os.path.abspath(debugpy.__file__)), self.arguments.get("payload", __file__))
+        package = os.path.dirname(os.path.abspath(debugpy.__file__))
+        self.hidden = (package, os.path.realpath(package), self.arguments.get("payload", __file__))
         if self.fix_main_thread:
             self.fix_main_thread = False
             repair_main_thread(os.path.join(os.path.dirname(pydevd.__file__), "pydevd_attach_to_process"))
@@ -157,6 +167,7 @@ class Session:
             dont_trace_end_patterns=("debugpy_launcher.py",),
         )
         self.db = self.pydevd.get_global_debugger()
+        self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
         # Two small messages in a row would wait 40 ms for an acknowledgement.
         self.db._client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
@@ -170,6 +181,7 @@ class Session:
             return
         from _pydevd_bundle.pydevd_api import PyDevdAPI
 
+        self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
         try:
             api = PyDevdAPI()
             api.remove_all_breakpoints(db, "*")
@@ -181,6 +193,7 @@ class Session:
             self.pydevd.stoptrace()
             unpatch_new_processes()
             stop_tracing_everywhere()
+            forget_monitored_code()
 
 
 def tidy(directory):
@@ -270,3 +283,26 @@ def stop_tracing_everywhere():
             frame = frame.f_back
     sys._getframe().f_trace = None
     set_trace(None)
+
+
+def forget_monitored_code():
+    """Take pydevd's events out of every function it looked at, and make it forget them (CPython 3.12 and later).
+
+    It leaves them there, and a function that had a breakpoint runs at half speed for good; and the next session's
+    pydevd takes what is remembered for its own, conditions of breakpoints and all.
+    """
+    monitoring = getattr(sys, "monitoring", None)
+    names = ("_pydevd_sys_monitoring_cython", "_pydevd_sys_monitoring")
+    for module in [sys.modules.get("_pydevd_sys_monitoring." + name) for name in names]:
+        seen = getattr(module, "_code_to_func_code_info_cache", {})
+        codes = list(seen)
+        seen.clear()
+        if monitoring is None or monitoring.get_tool(monitoring.DEBUGGER_ID) is not None:
+            continue  # before 3.12 pydevd uses none of this; and another debugger's events are its own
+        monitoring.use_tool_id(monitoring.DEBUGGER_ID, "debugtool")
+        try:
+            for code in codes:
+                if monitoring.get_local_events(monitoring.DEBUGGER_ID, code):
+                    monitoring.set_local_events(monitoring.DEBUGGER_ID, code, 0)
+        finally:
+            monitoring.free_tool_id(monitoring.DEBUGGER_ID)
