@@ -1,11 +1,13 @@
-"""Where a target imports debugpy from: our own installation, or a copy where it may not read that."""
+"""Where a target imports debugpy from: a directory of its own, with a link to our installation or a copy of it."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 from debugtool.errors import Unsupported
@@ -14,10 +16,12 @@ from debugtool.plugin.agent import paths
 
 
 def debugpy_directory(target: Target) -> Path:
-    """Give a directory with the `debugpy` package that the target's user can read.
+    """Give a directory with the `debugpy` package and nothing else, for the target's sys.path.
 
-    Our own installation where that user may read it; else a copy in the user's runtime directory, made once for each
-    version of debugpy (root debugging somebody else's process, with debugtool installed in root's home).
+    Nothing else: while debugpy is imported, the target's other threads import too, and must not find our libraries. In
+    it stands a link to our own installation where the target's user may read that; else a copy, made once for each
+    version of debugpy (root debugging somebody else's process, with debugtool installed in root's home). The directory
+    stays, as debugpy imports parts of itself later.
 
     Raises:
         Unsupported: debugpy is not installed beside debugtool.
@@ -27,21 +31,26 @@ def debugpy_directory(target: Target) -> Path:
         raise Unsupported(
             "debugpy is missing.", why="it is not installed beside debugtool", next_step="pip install debugpy"
         )
-    package = Path(spec.origin).parent
-    if is_readable_by(package / "__init__.py", target.uid):
-        return package.parent
     from importlib.metadata import version
 
-    base = Path(paths.make_runtime_dir(target.uid)) / f"debugpy-{version('debugpy')}"
-    if not base.exists():
+    package = Path(spec.origin).parent
+    linked = is_readable_by(package / "__init__.py", target.uid)
+    # The path of a link is part of the name: two installations of debugtool side by side do not take turns.
+    mark = hashlib.sha256(os.fsencode(package)).hexdigest()[:8] if linked else "copy"
+    base = Path(paths.make_runtime_dir(target.uid)) / f"debugpy-{version('debugpy')}-{mark}"
+    if not (base / "debugpy" / "__init__.py").exists():
+        shutil.rmtree(base, ignore_errors=True)
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place
-        beside = base.with_name(f"{base.name}.{os.getpid()}")
-        shutil.copytree(package, beside / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
+        beside = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=base.parent))
+        if linked:
+            (beside / "debugpy").symlink_to(package)
+        else:
+            shutil.copytree(package, beside / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
         _hand_over(beside, target.uid)
         try:
             beside.rename(base)
         except OSError:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(beside, ignore_errors=True)  # another attach was first
     return base
 
 

@@ -58,8 +58,9 @@ _RED_ZONE = 128
 _RETURN_ADDRESS = 0
 
 # Calls in which a thread waits for the outside and holds no lock of the C library: read, poll, select, nanosleep,
-# accept, recvfrom, recvmsg, wait4, rt_sigsuspend, clock_nanosleep, epoll_wait and their newer kin
-_PARKED_CALLS = {0, 7, 23, 35, 43, 45, 47, 61, 130, 230, 232, 270, 271, 281, 288, 299, 441}
+# accept, recvfrom, recvmsg, pause, wait4, waitid, rt_sigtimedwait, rt_sigsuspend, clock_nanosleep, epoll_wait and their
+# newer kin
+_PARKED_CALLS = {0, 7, 23, 34, 35, 43, 45, 47, 61, 128, 130, 230, 232, 247, 270, 271, 281, 288, 299, 441}
 _FUTEX = 202
 # pthread conditions and semaphores wait with WAIT_BITSET; the mutexes inside malloc and the loader with plain WAIT
 _FUTEX_WAIT_BITSET = 9

@@ -134,7 +134,9 @@ class Session:
         pydevd_file_utils.DISABLE_FILE_VALIDATION = True
         # What the import alone has changed: breakpoint() is the debugger's only while an editor is connected, and the
         # environment is handed to the plugin's children.
-        self.breakpointhook, sys.breakpointhook = sys.breakpointhook, breakpointhook
+        if sys.breakpointhook is not breakpointhook:
+            pydevd.debugtool_breakpointhook = sys.breakpointhook  # the import happens once, sessions many times
+        self.breakpointhook, sys.breakpointhook = pydevd.debugtool_breakpointhook, breakpointhook
         for name in set(os.environ) - environment:
             if name.startswith("PYDEVD_"):
                 del os.environ[name]
