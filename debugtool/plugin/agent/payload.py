@@ -120,18 +120,17 @@ class Session:
             if pydevd.get_global_debugger() is not None:
                 raise RuntimeError("another debugger (pydevd) is active in this process")
         breakpointhook, environment = sys.breakpointhook, set(os.environ)
+        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
+        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
         directory = self.arguments["debugpy"]  # holds debugpy alone: other threads may be importing just now
         sys.path.insert(0, directory)
         try:
             import debugpy
             import debugpy.server  # makes pydevd importable and sets its protocol to DAP
             import pydevd
-            import pydevd_file_utils
         finally:
             if directory in sys.path:
                 sys.path.remove(directory)
-        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
-        pydevd_file_utils.DISABLE_FILE_VALIDATION = True
         # What the import alone has changed: breakpoint() is the debugger's only while an editor is connected, and the
         # environment is handed to the plugin's children.
         if sys.breakpointhook is not breakpointhook:
