@@ -107,11 +107,12 @@ __all__ = [
     "serve",
 ]
 
+if not TYPE_CHECKING:  # a type checker shall see the two names above, and find misspelt ones
 
-def __getattr__(name: str) -> Any:
-    """Load the frames' own module when one of them is first named: it takes time that the handshake can do without."""
-    if name not in ("Field", "Frame"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from debugtool.plugin import frames
+    def __getattr__(name: str) -> Any:
+        """Load the frames' own module when one of them is first named: it takes time the handshake can do without."""
+        if name not in ("Field", "Frame"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from debugtool.plugin import frames
 
-    return getattr(frames, name)
+        return getattr(frames, name)

@@ -60,7 +60,7 @@ class Caller:
         self._async = AsyncLoop()
 
     def open(self, plugin_context: pb.PluginContext, headers: Mapping[str, str], call: grpc.ServicerContext) -> Context:
-        """Make a call's context; its `cancelled` is set when the call ends before its answer."""
+        """Make a call's context; its `cancelled` is set when the call ends."""
         context = convert.context_of(plugin_context, headers, call.invocation_metadata(), call.time_remaining())
         if not call.add_callback(context.cancelled.set):
             context.cancelled.set()

@@ -94,7 +94,8 @@ class Context:
         logger_params: Facts the host wants in log lines about this call: pass them as `extra=`.
         metadata: gRPC metadata of the call: `traceparent` among it.
         deadline: When the caller gives up, on `time.monotonic()`'s clock; None without a deadline.
-        cancelled: Set when the caller went away or the deadline passed. Wait on it instead of sleeping.
+        cancelled: Set when nobody waits for the answer any more: the caller went away, the deadline passed, or the
+            answer has been given. Wait on it instead of sleeping.
 
     Source:
         wire-spec 2.8 (headers, logger params), pluginv2.PluginContext.

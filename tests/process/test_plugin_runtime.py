@@ -143,6 +143,21 @@ def test_a_directory_that_is_missing_is_named() -> None:
     assert "cannot make a socket in /nowhere: no such directory" in json.loads(result.stderr)["@message"]
 
 
+def test_importing_the_package_loads_and_changes_nothing() -> None:
+    code = """
+import logging, os, signal, sys
+def state():
+    hooks = (signal.getsignal(signal.SIGINT), sys.excepthook, list(logging.getLogger().handlers))
+    return hooks, os.fstat(1), dict(os.environ)
+before = state()
+import debugtool.plugin
+assert before == state()
+print([name for name in ("grpc", "google.protobuf", "pyarrow", "numpy", "asyncio", "click") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    assert result.stdout == "[]\n"
+
+
 def test_nothing_heavy_is_loaded_before_the_first_frame(start_go_host: StartGoHost) -> None:
     host = start_go_host("busy_plugin.py")
     heavy = resource(host)["heavy"]
