@@ -49,6 +49,6 @@ def health(
         )
     else:
         click.echo(f"{answer.status} {answer.message}".rstrip())
-        if answer.details:
+        if answer.details not in (b"", b"{}"):
             click.echo(answer.details.decode(errors="replace"))
     ctx.exit(0 if answer.status == "OK" else 1)
