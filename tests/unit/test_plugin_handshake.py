@@ -124,7 +124,7 @@ def test_a_socket_that_cannot_be_bound_says_where() -> None:
 def test_socket_paths_fit_the_smallest_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     room = listener.MAX_SOCKET_PATH_BYTES - len("/plugin0123456789")
     fits = "/" + "d" * (room - 1)
-    monkeypatch.setattr(Path, "is_dir", lambda _: True)
+    monkeypatch.setattr("os.path.isdir", lambda _: True)
     assert len(os.fsencode(listener.socket_path(fits))) == listener.MAX_SOCKET_PATH_BYTES
     with pytest.raises(StartRefused, match="too long"):
         listener.socket_path(fits + "d")
