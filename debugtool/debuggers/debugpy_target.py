@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
@@ -47,6 +48,7 @@ class DebugpyTarget:
         self._token = secrets.token_hex(16)
         self._arrival: asyncio.Future[DebuggerChannel] | None = None
         self._channel: DebuggerChannel | None = None
+        self._coming_up: asyncio.Task[dict[str, Any]] | None = None
         self._turn = asyncio.Lock()  # connect and release never overlap
         self._tasks = Tasks()
 
@@ -74,34 +76,54 @@ class DebugpyTarget:
             DebugtoolError: It does not come up; its traceback is in the message.
         """
         loaded = await self.control.ask("load", "loaded", timeout_s=_LOAD_S)
-        channel = await self.connect()
+        channel = await self._bring_up()
         try:
             answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
         except TimeoutError as error:
             raise TimedOut(f"The debugger inside {self.target} did not answer `initialize`.") from error
         if not answer.get("success"):
             raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
-        await self.release()
+        # pydevd sleeps for 0.1 s while it comes up; nobody needs to wait until it can be let go again.
+        self._tasks.start(self._release_unused())
         return str(loaded["debugpy"])
 
+    async def _release_unused(self) -> None:
+        try:
+            await self.release()
+        except DebugtoolError as error:
+            log.warning("%s %s", error.what, error.why)
+
     async def connect(self) -> DebuggerChannel:
-        """Bring pydevd up; give the DAP channel to it.
+        """Bring pydevd up, with tracing on in all threads; give the DAP channel to it.
 
         Raises:
             DebugtoolError: It does not come up, or the target is gone.
         """
+        channel = await self._bring_up()
+        assert self._coming_up is not None
+        await self._coming_up
+        return channel
+
+    async def _bring_up(self) -> DebuggerChannel:
+        """Have pydevd connect; its channel can be used before the target says that it is up (`_coming_up`)."""
         async with self._turn:
-            self._arrival = asyncio.get_running_loop().create_future()
+            arrival: asyncio.Future[DebuggerChannel] = asyncio.get_running_loop().create_future()
+            self._arrival = arrival
+            order = {"host": "127.0.0.1", "port": self.port, "token": self._token}
+            self._coming_up = asyncio.create_task(
+                self.control.ask("connect", "connected", timeout_s=_CONNECT_S, **order)
+            )
             try:
-                await self.control.ask(
-                    "connect", "connected", timeout_s=_CONNECT_S, host="127.0.0.1", port=self.port, token=self._token
-                )
-                self._channel = await asyncio.wait_for(self._arrival, _CONNECT_S)
+                waits: list[asyncio.Future[Any]] = [arrival, self._coming_up]
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if not arrival.done():
+                    await self._coming_up  # raises when that is why there is no arrival
+                channel = self._channel = await asyncio.wait_for(arrival, _CONNECT_S)
             except TimeoutError as error:
                 raise TimedOut(f"The debugger inside {self.target} did not connect within {_CONNECT_S:g} s.") from error
             finally:
                 self._arrival = None
-            return self._channel
+            return channel
 
     async def release(self) -> None:
         """Let pydevd go: stopped threads continue, tracing is off. No error when it is gone already.
@@ -114,6 +136,8 @@ class DebugpyTarget:
             if channel is None:
                 return
             try:
+                if self._coming_up is not None:
+                    await self._coming_up
                 await self.control.ask("release", "released", timeout_s=_RELEASE_S)
             except ProcessGone:
                 pass

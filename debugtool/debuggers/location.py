@@ -31,13 +31,12 @@ def debugpy_directory(target: Target) -> Path:
         raise Unsupported(
             "debugpy is missing.", why="it is not installed beside debugtool", next_step="pip install debugpy"
         )
-    from importlib.metadata import version
-
     package = Path(spec.origin).parent
     linked = is_readable_by(package / "__init__.py", target.uid)
-    # The path of a link is part of the name: two installations of debugtool side by side do not take turns.
-    mark = hashlib.sha256(os.fsencode(package)).hexdigest()[:8] if linked else "copy"
-    base = Path(paths.make_runtime_dir(target.uid)) / f"debugpy-{version('debugpy')}-{mark}"
+    # The name tells installations apart, and versions of a copied one: side by side they do not take turns.
+    installation = f"{package} {(package / '_version.py').stat().st_mtime_ns}"
+    mark = hashlib.sha256(os.fsencode(installation)).hexdigest()[:12]
+    base = Path(paths.make_runtime_dir(target.uid)) / f"debugpy-{'link' if linked else 'copy'}-{mark}"
     if not (base / "debugpy" / "__init__.py").exists():
         shutil.rmtree(base, ignore_errors=True)
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import errno
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any
 from debugtool.errors import DebugtoolError, ProcessGone, Refused, TimedOut, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import wait_until_ready
-from debugtool.inject.symbols import find_interpreter
+from debugtool.inject.symbols import Interpreter, find_interpreter
 from debugtool.model import Runtime, Target
 from debugtool.system import PLATFORM, explain_refusal, fault_point
 
@@ -55,8 +56,7 @@ class PtraceInjector:
             start_new_session=True,
         )
         try:
-            wait_until_ready(target, timeout_s)
-            interpreter = find_interpreter(target.pid)
+            interpreter = _wait_and_find(target, timeout_s)
             request = {
                 "pid": target.pid,
                 "functions": interpreter.functions,
@@ -76,6 +76,17 @@ class PtraceInjector:
         if not answer["ok"]:
             raise _failure(target, answer)
         return float(answer["stall_ms"])
+
+
+def _wait_and_find(target: Target, timeout_s: float) -> Interpreter:
+    """Find the interpreter while the proof of readiness runs: each takes tens of milliseconds."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        found = pool.submit(find_interpreter, target.pid)
+        wait_until_ready(target, timeout_s)
+        try:
+            return found.result()
+        except Unsupported:
+            return find_interpreter(target.pid)  # a target that was starting had not loaded its libpython yet
 
 
 def _ask(tracer: subprocess.Popen[bytes], request: dict[str, object], timeout_s: float) -> dict[str, Any] | None:

@@ -135,7 +135,8 @@ class Session:
         # environment is handed to the plugin's children.
         if sys.breakpointhook is not breakpointhook:
             pydevd.debugtool_breakpointhook = sys.breakpointhook  # the import happens once, sessions many times
-        self.breakpointhook, sys.breakpointhook = pydevd.debugtool_breakpointhook, breakpointhook
+        self.breakpointhook = getattr(pydevd, "debugtool_breakpointhook", breakpointhook)
+        sys.breakpointhook = breakpointhook
         for name in set(os.environ) - environment:
             if name.startswith("PYDEVD_"):
                 del os.environ[name]
@@ -154,23 +155,26 @@ class Session:
         # pydevd keeps the first session's address here and hands it to child processes
         self.pydevd.SetupHolder.setup = None
         forget_originals()
-        self.pydevd.settrace(
-            host=host,
-            port=port,
-            suspend=False,
-            wait_for_ready_to_run=False,
-            block_until_connected=True,
-            patch_multiprocessing=True,
-            notify_stdin=False,
-            client_access_token=token,
-            access_token=token,
-            dont_trace_start_patterns=self.hidden,
-            dont_trace_end_patterns=("debugpy_launcher.py",),
-        )
+        start_client = self.pydevd.start_client
+        self.pydevd.start_client = lambda *address: without_delay(start_client(*address))
+        try:
+            self.pydevd.settrace(
+                host=host,
+                port=port,
+                suspend=False,
+                wait_for_ready_to_run=False,
+                block_until_connected=True,
+                patch_multiprocessing=True,
+                notify_stdin=False,
+                client_access_token=token,
+                access_token=token,
+                dont_trace_start_patterns=self.hidden,
+                dont_trace_end_patterns=("debugpy_launcher.py",),
+            )
+        finally:
+            self.pydevd.start_client = start_client
         self.db = self.pydevd.get_global_debugger()
         self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
-        # Two small messages in a row would wait 40 ms for an acknowledgement.
-        self.db._client_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         self.db.reader._ReaderThread__terminate_on_socket_close = False
         self.db.writer._WriterThread__terminate_on_socket_close = False
@@ -195,6 +199,7 @@ class Session:
             unpatch_new_processes()
             stop_tracing_everywhere()
             forget_monitored_code()
+            forget_threads()
 
 
 def tidy(directory):
@@ -215,6 +220,12 @@ def peer_uid(channel):
     """Say which user listens at the other end of a unix socket."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return struct.unpack("3i", credentials)[1]
+
+
+def without_delay(connection):
+    """Send each message at once: pydevd's small ones in a row would wait 40 ms for an acknowledgement of the first."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def hang_up(db):
@@ -284,6 +295,16 @@ def stop_tracing_everywhere():
             frame = frame.f_back
     sys._getframe().f_trace = None
     set_trace(None)
+
+
+def forget_threads():
+    """Make pydevd forget the threads it gave numbers to; its own of each session, and their sockets, would add up."""
+    from _pydevd_bundle import pydevd_constants
+
+    known = pydevd_constants._thread_id_to_thread_found
+    for thread in list(known.values()):
+        pydevd_constants.clear_cached_thread_id(thread)
+    known.clear()
 
 
 def forget_monitored_code():
