@@ -120,6 +120,17 @@ def test_the_socket_can_be_shared_with_a_group(tmp_path: Path) -> None:
         assert (facts.st_mode & 0o777, facts.st_gid) == (0o660, group)
 
 
+def test_without_unix_sockets_each_plugin_takes_a_port_of_its_own(start_go_host: StartGoHost) -> None:
+    """Two servers can share one TCP port on Linux, and gRPC lets them unless it is told not to."""
+    hosts = [start_go_host("tcp_plugin.py"), start_go_host("tcp_plugin.py")]
+    ports = set()
+    for host in hosts:
+        host.good("ping")
+        assert host.start["network"] == "tcp" and host.start["address"].startswith("127.0.0.1:")
+        ports.add(int(host.start["address"].rpartition(":")[2]))
+    assert len(ports) == 2 and all(10000 <= port <= 25000 for port in ports)  # go-plugin's range
+
+
 def test_a_group_that_does_not_exist_is_named(tmp_path: Path) -> None:
     result = run_plugin(**COOKIE, TMPDIR=str(tmp_path), PLUGIN_UNIX_SOCKET_GROUP="no-such-group")
     assert (result.returncode, result.stdout) == (1, "")
