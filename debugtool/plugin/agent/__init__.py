@@ -4,6 +4,8 @@ No ptrace and no privileges: the plugin itself starts the payload when its own u
 holds none of this.
 """
 
+from __future__ import annotations
+
 import atexit
 import json
 import os
@@ -13,8 +15,7 @@ import threading
 from debugtool.plugin.agent import paths, payload
 
 
-def start(executable):
-    # type: (str) -> None
+def start(executable: str) -> None:
     """Begin to listen for debugtool, in a daemon thread; called by a debug build's launcher before the user's code.
 
     Never stands in the plugin's way: where no socket can be had (a read-only machine, a full disk), the plugin runs on
@@ -40,8 +41,7 @@ def start(executable):
     thread.start()
 
 
-def serve(listener, uid, pid):
-    # type: (socket.socket, int, int) -> None
+def serve(listener: socket.socket, uid: int, pid: int) -> None:
     """Start a session for each request of our own user; runs in the agent's thread for the life of the process."""
     while os.getpid() == pid:
         try:
@@ -60,8 +60,7 @@ def serve(listener, uid, pid):
                 continue  # not debugtool, or it is gone, or no thread can be started: the next one is served
 
 
-def read_request(line):
-    # type: (bytes) -> dict[str, object]
+def read_request(line: bytes) -> dict[str, object]:
     """Read what a client sent: the payload's arguments.
 
     Raises:
@@ -74,8 +73,7 @@ def read_request(line):
     return request
 
 
-def remove(path):
-    # type: (str) -> None
+def remove(path: str) -> None:
     """Remove a socket that may not be there."""
     try:
         os.unlink(path)
@@ -83,8 +81,7 @@ def remove(path):
         pass
 
 
-def remove_own(path, pid):
-    # type: (str, int) -> None
+def remove_own(path: str, pid: int) -> None:
     """Remove the socket at the end of the process that made it, not at the end of a fork."""
     if os.getpid() == pid:
         remove(path)

@@ -9,18 +9,23 @@ When that socket closes, for whatever reason, the debugger lets go and the threa
 nothing.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import socket
 import struct
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 PROTOCOL = 1
 set_trace = sys.settrace  # pydevd replaces it by one that warns
 
 
-def run(arguments):
-    # type: (dict) -> None
+def run(arguments: dict[str, Any]) -> None:
     """Start the control thread of one session and return; called from the bootstrap's raw thread.
 
     Args:
@@ -37,7 +42,7 @@ def run(arguments):
     thread.start()
 
 
-def hide(thread):
+def hide(thread: Any) -> None:
     """Keep a thread of ours out of the debugger: never traced, never suspended, never listed."""
     thread.is_pydev_daemon_thread = True
     thread.pydev_do_not_trace = True
@@ -46,16 +51,15 @@ def hide(thread):
 class Session:
     """One debugtool session inside the target, for the life of its control connection."""
 
-    def __init__(self, arguments, threading_was_loaded):
-        # type: (dict, bool) -> None
+    def __init__(self, arguments: dict[str, Any], threading_was_loaded: bool) -> None:
         self.arguments = arguments
         self.fix_main_thread = not threading_was_loaded
-        self.channel = None
-        self.pydevd = None
-        self.db = None
-        self.breakpointhook = None
+        self.channel: socket.socket | None = None
+        self.pydevd: Any = None
+        self.db: Any = None
+        self.breakpointhook: Any = None
 
-    def serve(self):
+    def serve(self) -> None:
         """Connect to the session and carry out its commands until it goes away."""
         pid = os.getpid()
         try:
@@ -80,14 +84,12 @@ class Session:
             self.release()
             tidy(os.path.dirname(self.arguments["socket"]))
 
-    def say(self, event, **fields):
-        # type: (str, object) -> None
+    def say(self, event: str, **fields: object) -> None:
         """Send one event to the session."""
         if self.channel is not None:
             self.channel.sendall((json.dumps(dict(fields, event=event)) + "\n").encode("utf-8"))
 
-    def obey(self, command):
-        # type: (dict) -> bool
+    def obey(self, command: dict[str, Any]) -> bool:
         """Carry out one command; False ends the session."""
         name = command["do"]
         if name == "end":
@@ -112,7 +114,7 @@ class Session:
             self.say("failed", traceback=traceback.format_exc())
         return True
 
-    def load(self):
+    def load(self) -> None:
         """Import debugpy from the session's directory, unless the target has it loaded already."""
         if "pydevd" in sys.modules:
             import pydevd
@@ -148,8 +150,7 @@ class Session:
             self.fix_main_thread = False
             repair_main_thread(os.path.join(os.path.dirname(pydevd.__file__), "pydevd_attach_to_process"))
 
-    def connect(self, host, port, token):
-        # type: (str, int, str) -> None
+    def connect(self, host: str, port: int, token: str) -> None:
         """Connect pydevd to the relay, tracing on."""
         self.release()
         # pydevd keeps the first session's address here and hands it to child processes
@@ -179,7 +180,7 @@ class Session:
         self.db.reader._ReaderThread__terminate_on_socket_close = False
         self.db.writer._WriterThread__terminate_on_socket_close = False
 
-    def release(self):
+    def release(self) -> None:
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
         db, self.db = self.db, None
         if db is None or self.pydevd is None:
@@ -202,8 +203,7 @@ class Session:
             forget_threads()
 
 
-def tidy(directory):
-    # type: (str) -> None
+def tidy(directory: str) -> None:
     """Remove the session's private directory, which a debugtool that was killed could not remove itself."""
     for name in ("control.sock", "payload.py", "bootstrap.py"):
         try:
@@ -216,19 +216,19 @@ def tidy(directory):
         pass
 
 
-def peer_uid(channel):
+def peer_uid(channel: socket.socket) -> int:
     """Say which user listens at the other end of a unix socket."""
     credentials = channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return struct.unpack("3i", credentials)[1]
+    return int(struct.unpack("3i", credentials)[1])
 
 
-def without_delay(connection):
+def without_delay(connection: socket.socket) -> socket.socket:
     """Send each message at once: pydevd's small ones in a row would wait 40 ms for an acknowledgement of the first."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
-def hang_up(db):
+def hang_up(db: Any) -> None:
     """End pydevd's connection and its reader, before pydevd closes the socket under the reader's feet."""
     try:
         db._client_socket.shutdown(socket.SHUT_RDWR)
@@ -237,7 +237,7 @@ def hang_up(db):
     db.reader.join(1.0)
 
 
-def repair_main_thread(directory):
+def repair_main_thread(directory: str) -> None:
     """Undo that `threading`, first imported in this thread, took it for the main one (debugpy does the same)."""
     sys.path.insert(0, directory)
     try:
@@ -248,13 +248,13 @@ def repair_main_thread(directory):
         sys.path.remove(directory)
 
 
-def patched_modules():
+def patched_modules() -> list[Any]:
     """List the modules in which pydevd replaces the functions that start processes."""
     names = ("os", "_posixsubprocess", "subprocess")
     return [sys.modules[name] for name in names if name in sys.modules]
 
 
-def unpatch_new_processes():
+def unpatch_new_processes() -> None:
     """Put os.fork, subprocess and the rest back, so that children start undebugged.
 
     pydevd has no undo for these. Its `original_*` stay until the next session: a program may hold a patched function.
@@ -264,14 +264,14 @@ def unpatch_new_processes():
             setattr(module, name[len("original_") :], getattr(module, name))
 
 
-def forget_originals():
+def forget_originals() -> None:
     """Let pydevd patch those functions again: it takes an `original_*` for a sign that it has."""
     for module in patched_modules():
         for name in [name for name in vars(module) if name.startswith("original_")]:
             delattr(module, name)
 
 
-def untrace(frame, event, argument):
+def untrace(frame: Any, event: str, argument: object) -> None:
     """Be a trace function that takes itself out of the thread at the thread's next line or call."""
     import pydevd
 
@@ -281,7 +281,7 @@ def untrace(frame, event, argument):
         set_trace(None)
 
 
-def stop_tracing_everywhere():
+def stop_tracing_everywhere() -> None:
     """Take the trace function out of every thread: before CPython 3.12 each one has its own."""
     if sys.version_info >= (3, 12):
         return  # sys.monitoring is switched off for all threads by stoptrace
@@ -289,7 +289,8 @@ def stop_tracing_everywhere():
 
     pydevd_tracing.set_trace_to_threads(untrace, create_dummy_thread=False)
     # Frames that run already have pydevd's function of their own, which would put tracing back at their next line.
-    for frame in sys._current_frames().values():
+    for innermost in sys._current_frames().values():
+        frame: Any = innermost
         while frame is not None:
             frame.f_trace = untrace
             frame = frame.f_back
@@ -297,7 +298,7 @@ def stop_tracing_everywhere():
     set_trace(None)
 
 
-def forget_threads():
+def forget_threads() -> None:
     """Make pydevd forget the threads it gave numbers to; its own of each session, and their sockets, would add up."""
     from _pydevd_bundle import pydevd_constants
 
@@ -307,7 +308,7 @@ def forget_threads():
     known.clear()
 
 
-def forget_monitored_code():
+def forget_monitored_code() -> None:
     """Take pydevd's events out of every function it looked at, and make it forget them (CPython 3.12 and later).
 
     It leaves them there, and a function that had a breakpoint runs at half speed for good; and the next session's
