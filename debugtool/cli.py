@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
             ctx.exit(int(ExitCode.INTERRUPTED))
         except BrokenPipeError:
             # The reader of our output went away (`debugtool ps | head`): nothing is wrong, and nobody reads more.
-            sys.stdout = None  # type: ignore[assignment]  # keeps the interpreter from flushing the broken pipe at exit
+            sys.stdout = None  # keeps the interpreter from flushing the broken pipe at exit
             ctx.exit(int(ExitCode.FAILED))
 
 

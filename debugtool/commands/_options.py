@@ -32,5 +32,12 @@ def json_events(function: F) -> F:
 
 
 def plugin_name(function: F) -> F:
-    """Add the optional NAME argument."""
-    return click.argument("name", required=False)(function)
+    """Add the optional NAME argument; the shell completes it with the names of running plugins."""
+    return click.argument("name", required=False, shell_complete=_complete_name)(function)
+
+
+def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from debugtool import processes
+
+    names = {name for target in processes.list_targets() for name in (target.name, target.plugin_id) if name}
+    return sorted(name for name in names if name.startswith(incomplete))
