@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 from debugtool.plugin.service_threads import hide_from_debugger
 
-# The host kills 2 s after it has closed the connection (wire-spec 1.10); leave room for the interpreter's own end.
-LAST_CHANCE_S = 1.5
+# The host kills 2 s after it has closed the connection (wire-spec 1.10); leave room for a busy machine.
+LAST_CHANCE_S = 1.2
 _PARENT_POLL_S = 1.0
 
 
 class Ending:
-    """Begun by Shutdown, SIGTERM or the end of the host; from then on the process has 1.5 seconds left.
+    """Begun by Shutdown, SIGTERM or the end of the host; from then on the process has 1.2 seconds left.
 
     The last chance is a thread of its own, hidden from debuggers: the main thread may well stand at a breakpoint.
 
@@ -34,7 +34,7 @@ class Ending:
         self._wake_read, self._wake_write = os.pipe()
 
     def begin(self) -> None:
-        """End the process, now or at the latest in 1.5 seconds; callable from any thread and more than once."""
+        """End the process, now or at the latest in 1.2 seconds; callable from any thread and more than once."""
         with self._lock:
             if self._begun.is_set():
                 return

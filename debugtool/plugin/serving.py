@@ -18,8 +18,8 @@ class Options:
 
     Attributes:
         max_receive_bytes: Largest request taken; the Go SDK's default.
-        workers: How many calls run at the same time, each on a thread of its own; further ones wait. Streams that
-            subscribers listen to, health and Shutdown do not count.
+        workers: How many calls run at the same time, each on a thread of its own, `async` handlers included; further
+            ones wait. Streams that subscribers listen to, health and Shutdown do not count.
         log_level: Lowest level of log records sent to the host, unless a logger has its own level.
         end_with_host: End the process when the host dies without having stopped it. go-plugin tells a plugin nothing
             then (wire-spec 1.1) and no later host can find it, so it would run for ever.
@@ -39,7 +39,7 @@ def serve(plugin: object, options: Options | None = None) -> None:
     host's to handle; SIGTERM ends the plugin cleanly.
 
     When the host stops the plugin, `ctx.cancelled` of every running call is set, the plugin's `close()` runs if it
-    has one, and serve() returns. Whatever still runs 1.5 seconds later is cut off with exit code 0, because the host
+    has one, and serve() returns. Whatever still runs 1.2 seconds later is cut off with exit code 0, because the host
     kills the process after 2 seconds.
 
     A child process must not keep this process's stderr open: the host notices the plugin's exit only when every copy
