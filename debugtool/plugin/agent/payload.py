@@ -156,6 +156,10 @@ class Session:
         # pydevd keeps the first session's address here and hands it to child processes
         self.pydevd.SetupHolder.setup = None
         forget_originals()
+        if sys.version_info < (3, 12):
+            import threading
+
+            forget_infos(threading.enumerate())
         start_client = self.pydevd.start_client
         self.pydevd.start_client = lambda *address: without_delay(start_client(*address))
         try:
@@ -185,6 +189,8 @@ class Session:
         db, self.db = self.db, None
         if db is None or self.pydevd is None:
             return
+        import threading
+
         from _pydevd_bundle.pydevd_api import PyDevdAPI
 
         self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
@@ -201,6 +207,7 @@ class Session:
             stop_tracing_everywhere()
             forget_monitored_code()
             forget_threads()
+            forget_infos([threading.current_thread()])
 
 
 def tidy(directory: str) -> None:
@@ -306,6 +313,20 @@ def forget_threads() -> None:
     for thread in list(known.values()):
         pydevd_constants.clear_cached_thread_id(thread)
     known.clear()
+
+
+def forget_infos(threads: "list[Any]") -> None:
+    """Drop what pydevd noted in threads; before CPython 3.12 a thread's tracers keep the whole session before alive.
+
+    Not while that session ends: a thread may be inside one of them just then. From 3.12 on pydevd holds the notes of a
+    living thread in a second place too, and the two must not differ.
+    """
+    from _pydevd_bundle.pydevd_additional_thread_info import remove_additional_info
+
+    for thread in threads:
+        info = thread.__dict__.pop("additional_info", None)
+        if info is not None:
+            remove_additional_info(info)
 
 
 def forget_monitored_code() -> None:
