@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from cli_reference import reference
 from click.testing import CliRunner
 
 from debugtool.cli import COMMANDS, main
@@ -49,3 +50,8 @@ def test_help_lists_every_command_and_imports_none() -> None:
 def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["attahc"])
     assert result.exit_code == 2
+
+
+def test_the_reference_is_what_the_commands_say_today() -> None:
+    written = (ROOT / "docs" / "cli-reference.md").read_text()
+    assert written == reference(), "stale: run scripts/gen-cli-reference"
