@@ -12,7 +12,8 @@ WIDTH = 100
 def reference() -> str:
     """Give docs/cli-reference.md."""
     parts = ["# Commands", "", "Written by `scripts/gen-cli-reference` from each command's `--help`.", ""]
-    root = click.Context(main, info_name="debugtool", max_content_width=WIDTH, terminal_width=WIDTH)
+    settings = main.context_settings | {"max_content_width": WIDTH, "terminal_width": WIDTH}
+    root = click.Context(main, info_name="debugtool", **settings)
     for name in COMMANDS:
         command = main.get_command(root, name)
         assert command is not None
