@@ -63,7 +63,7 @@ class Session:
         """Connect to the session and carry out its commands until it goes away."""
         pid = os.getpid()
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+            with socket.socket(socket.AF_UNIX) as channel, channel.makefile("r", encoding="utf-8") as lines:
                 channel.connect(self.arguments["socket"])
                 if peer_uid(channel) not in (0, self.arguments["uid"]):
                     return
@@ -71,7 +71,6 @@ class Session:
                 self.say(
                     "hello", pid=pid, token=self.arguments["token"], protocol=PROTOCOL, python=sys.version_info[:3]
                 )
-                lines = channel.makefile("r", encoding="utf-8")
                 for line in lines:
                     if os.getpid() != pid:
                         return  # a fork copied this thread's stack; the child is not ours
