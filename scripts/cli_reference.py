@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from debugtool.cli import COMMANDS, main
@@ -12,7 +14,7 @@ WIDTH = 100
 def reference() -> str:
     """Give docs/cli-reference.md."""
     parts = ["# Commands", "", "Written by `scripts/gen-cli-reference` from each command's `--help`.", ""]
-    settings = main.context_settings | {"max_content_width": WIDTH, "terminal_width": WIDTH}
+    settings: dict[str, Any] = {**main.context_settings, "max_content_width": WIDTH, "terminal_width": WIDTH}
     root = click.Context(main, info_name="debugtool", **settings)
     for name in COMMANDS:
         command = main.get_command(root, name)
