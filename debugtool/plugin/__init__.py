@@ -37,42 +37,42 @@ Importing this package is cheap and changes nothing: gRPC comes with serve(), py
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
-
-from debugtool.plugin.requests import (
-    AdmissionRequest,
-    AppSettings,
-    Context,
-    ConversionRequest,
-    DataSource,
-    Operation,
-    Query,
-    RawObject,
-    ResourceRequest,
-    StreamRequest,
-    TimeRange,
-    User,
-)
-from debugtool.plugin.responses import (
-    Chunk,
-    ConversionResult,
-    DataResponse,
-    ErrorSource,
-    HealthResult,
-    HealthStatus,
-    MutationResult,
-    QueryError,
-    ResourceResponse,
-    StatusResult,
-    StreamResult,
-    StreamStatus,
-    ValidationResult,
-)
-from debugtool.plugin.serving import Options, serve
-from debugtool.plugin.stdout import guard_stdout
 
 if TYPE_CHECKING:
     from debugtool.plugin.frames import Field, Frame
+    from debugtool.plugin.requests import (
+        AdmissionRequest,
+        AppSettings,
+        Context,
+        ConversionRequest,
+        DataSource,
+        Operation,
+        Query,
+        RawObject,
+        ResourceRequest,
+        StreamRequest,
+        TimeRange,
+        User,
+    )
+    from debugtool.plugin.responses import (
+        Chunk,
+        ConversionResult,
+        DataResponse,
+        ErrorSource,
+        HealthResult,
+        HealthStatus,
+        MutationResult,
+        QueryError,
+        ResourceResponse,
+        StatusResult,
+        StreamResult,
+        StreamStatus,
+        ValidationResult,
+    )
+    from debugtool.plugin.serving import Options, serve
+    from debugtool.plugin.stdout import guard_stdout
 
 __all__ = [
     "AdmissionRequest",
@@ -107,12 +107,30 @@ __all__ = [
     "serve",
 ]
 
-if not TYPE_CHECKING:  # a type checker shall see the two names above, and find misspelt ones
+# Where each name comes from; a module is imported when one of its names is first asked for. The debug agent and
+# `debugtool ps` import modules below this one for a constant or two, and all of these take as long as Click to import.
+# (The imports above, which never run, show PyInstaller and type checkers the same.)
+_HOMES = {
+    "frames": "Field Frame",
+    "requests": (
+        "AdmissionRequest AppSettings Context ConversionRequest DataSource Operation Query RawObject "
+        "ResourceRequest StreamRequest TimeRange User"
+    ),
+    "responses": (
+        "Chunk ConversionResult DataResponse ErrorSource HealthResult HealthStatus MutationResult QueryError "
+        "ResourceResponse StatusResult StreamResult StreamStatus ValidationResult"
+    ),
+    "serving": "Options serve",
+    "stdout": "guard_stdout",
+}
+
+
+if not TYPE_CHECKING:  # a type checker shall see the names above, and find misspelt ones
 
     def __getattr__(name: str) -> Any:
-        """Load the frames' own module when one of them is first named: it takes time the handshake can do without."""
-        if name not in ("Field", "Frame"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from debugtool.plugin import frames
-
-        return getattr(frames, name)
+        for module, names in _HOMES.items():
+            if name in names.split():
+                found = getattr(importlib.import_module(f"debugtool.plugin.{module}"), name)
+                globals()[name] = found
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
