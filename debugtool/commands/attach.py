@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
 
 from debugtool.commands import _options
+from debugtool.errors import ExitCode
 
 METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS, not imported for the sake of --help
 
@@ -69,4 +71,5 @@ def attach(
         workspace=False if no_launch_json else workspace,
         timeout_s=timeout,
     )
-    session.run_attach(request, report)
+    if session.run_attach(request, report) is signal.SIGINT:
+        click.get_current_context().exit(int(ExitCode.INTERRUPTED))

@@ -107,6 +107,13 @@ class ControlChannel:
                 self.gone.set()
                 self._answers.put_nowait({"event": "gone"})
 
+    def hang_up(self) -> None:
+        """Close the connection: the target has ended, though a child that it forked may hold its end open."""
+        self.gone.set()
+        self._answers.put_nowait({"event": "gone"})
+        if self._writer:
+            self._writer.close()
+
     async def wait_for_payload(self, timeout_s: float) -> None:
         """Wait until the payload inside the target has connected.
 

@@ -147,10 +147,11 @@ class DebuggerChannel:
             pass
         finally:
             self.closed.set()
-            await self._stream.close()
+            # at once: those who wait for `closed` end the client's session, and it should have its answers by then
             waiting, self._waiting = self._waiting, {}
             for callback in waiting.values():
                 callback({"type": "response", "success": False, "message": "the debugged process went away"})
+            await self._stream.close()
 
     def send(self, command: str, arguments: object, on_response: Callable[[Message], None]) -> None:
         """Send a request; `on_response` is called with the response, a failed one if the debugger goes away."""

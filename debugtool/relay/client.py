@@ -84,7 +84,7 @@ class ClientSession:
     Attributes:
         start_arguments: Arguments of its `attach` request, None before it came.
         is_configured: Whether `configurationDone` was answered: only then does it take events.
-        left: Set once its connection is closed.
+        left: Set once it leaves; `gone` once its debugger has been let go, too.
     """
 
     def __init__(self, stream: DapStream, exchange: Exchange) -> None:
@@ -98,6 +98,7 @@ class ClientSession:
         self.start_arguments: dict[str, Any] | None = None
         self.is_configured = False
         self.left = asyncio.Event()
+        self.gone = asyncio.Event()
 
     async def serve(self) -> None:
         """Carry out the client's requests until it is gone; its debugger is let go then, whatever happened.
@@ -128,6 +129,8 @@ class ClientSession:
         command = request.get("command")
         if not isinstance(command, str) or not isinstance(request.get("seq"), int):
             raise BadFrame("a request without command or seq")
+        if not isinstance(request.get("arguments") or {}, dict):
+            raise BadFrame(f"arguments of {command!r} that are no object")
         own = {
             "initialize": self._on_initialize,
             "attach": self._on_attach,
@@ -197,6 +200,8 @@ class ClientSession:
         except TimeoutError:
             answer = {"success": False, "message": "the debugger in the process did not answer"}
         if not answer.get("success"):
+            self._debugger = None
+            await self._exchange.close_debugger(self)
             self._refuse(request, str(answer.get("message", "attach failed")))
             return
         self.start_arguments = arguments
@@ -219,6 +224,7 @@ class ClientSession:
 
     async def _on_disconnect(self, request: Message) -> None:
         # Stop in the editor means detach: the plugin belongs to its host, and we never end it.
+        self.left.set()
         await self._exchange.close_debugger(self)
         self._respond(request)
         self.end("the editor left")
@@ -226,6 +232,11 @@ class ClientSession:
     async def _on_system_info(self, request: Message) -> None:
         answer = await self._debugger.request("pydevdSystemInfo") if self._debugger else {}
         self._respond(request, answer.get("body", {}))
+
+    @property
+    def wants_children(self) -> bool:
+        """Whether it is to be told of child processes: unless its launch.json says `"subProcess": false`."""
+        return self.is_configured and (self.start_arguments or {}).get("subProcess") is not False
 
     def _on_event(self, event: Message) -> None:
         # pydevd tells of threads and output at once, but a client expects nothing before its attach has succeeded
@@ -237,13 +248,19 @@ class ClientSession:
     def notify_of_child(self, pid: int, host: str, port: int) -> None:
         """Tell the client that a child process waits for it: it opens one more session, with `subProcessId`.
 
+        Args:
+            pid: The child.
+            host: Where the relay listens, with `port`; the client may know another way there (a forwarded port).
+            port: See `host`.
+
         Source:
             DAP `startDebugging`; debugpy's own `debugpyAttach` event for clients that do not know that.
         """
         drop = {"processId", "listen", "preLaunchTask", "postDebugTask", "request", "restart", "args", "processName"}
         body: dict[str, Any] = {k: v for k, v in (self.start_arguments or {}).items() if k not in drop}
         body |= {"name": f"Subprocess {pid}", "subProcessId": pid, "type": "debugpy"}
-        body["connect"] = {"host": host, "port": port}
+        connect = body.get("connect")
+        body["connect"] = {"host": host, "port": port, **(connect if isinstance(connect, dict) else {})}
         if self._initialize.get("supportsStartDebuggingRequest"):
             arguments = {"request": "attach", "configuration": body}
             self._stream.send({"type": "request", "command": "startDebugging", "arguments": arguments})

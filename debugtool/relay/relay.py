@@ -128,6 +128,9 @@ class Relay:
         return channel
 
     async def _open_target(self, client: ClientSession) -> DebuggerChannel:
+        # An editor that starts its session anew comes back before the plugin has been let go.
+        while self._main is not None and self._main.left.is_set():
+            await self._main.gone.wait()
         if self._main is not None:
             raise DebugtoolError("Another editor debugs this process.", why="Disconnect that one first.")
         assert self.debugger is not None
@@ -160,6 +163,7 @@ class Relay:
             log.warning("%s %s", error.what, error.why)
         finally:
             self._main = None
+            client.gone.set()
             self._on_client(False)
 
     def _on_child(self, pid: int, parent: int, channel: DebuggerChannel) -> None:
@@ -167,16 +171,21 @@ class Relay:
 
     async def _offer_child(self, pid: int, channel: DebuggerChannel) -> None:
         client = self._main
-        if client is None or not client.is_configured:
+        if client is None or not client.wants_children:
             await let_run(channel, pid)
             return
         self._children[pid] = channel
-        client.notify_of_child(pid, self.host, self.port)
+        client.notify_of_child(pid, _reachable(self.host), self.port)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(client.left.wait(), _CHILD_WAITS_S)
         if self._children.pop(pid, None) is not None:
             log.warning("child process %d runs undebugged: the editor opened no session for it", pid)
             await let_run(channel, pid)
+
+
+def _reachable(host: str) -> str:
+    """Give the address to connect to on this machine where we listen on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def is_loopback(host: str) -> bool:

@@ -44,12 +44,15 @@ class AttachRequest:
     timeout_s: float = 15.0
 
 
-async def attach(request: AttachRequest, report: Report) -> None:
+async def attach(request: AttachRequest, report: Report) -> signal.Signals | None:
     """Attach, listen, and stay until the target ends or we are told to stop; then let go.
 
     Args:
         request: What to do.
         report: Told what happened, as the events of design.md section 3.
+
+    Returns:
+        The signal that ended the session; None when the target ended, or had a session already.
 
     Raises:
         DebugtoolError: The attach failed; the target runs on as before.
@@ -57,7 +60,7 @@ async def attach(request: AttachRequest, report: Report) -> None:
     target = request.target
     check_host(request.host, request.allow_remote)
     if _report_running_session(request, report):
-        return
+        return None
     _refuse_unsupported(target)
     check_state(target)
     started = time.monotonic()
@@ -83,11 +86,14 @@ async def attach(request: AttachRequest, report: Report) -> None:
                         stall_ms=round(injected.stall_ms, 2),
                     )
                     write_configuration(request, relay.port, report)
-                    exited = await _until_exit_or_stop(target, stop)
-                    await relay.hang_up("the process ended" if exited else "debugtool detaches")
-    if exited:
+                    stopped_by = await _until_exit_or_stop(target, stop)
+                    if stopped_by is None:
+                        debugger.control.hang_up()
+                    await relay.hang_up("debugtool detaches" if stopped_by else "the process ended")
+    if stopped_by is None:
         report("exited", pid=target.pid)
     report("detached", pid=target.pid)
+    return stopped_by
 
 
 def _record(request: AttachRequest, relay: Relay, method: str) -> system.SessionRecord:
@@ -199,13 +205,18 @@ async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[Debugp
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Event]:
-    """Turn SIGINT, SIGTERM and SIGHUP into an event, so that every way out is the orderly one."""
-    stop = asyncio.Event()
+def _stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
+    """Turn the first of SIGINT, SIGTERM and SIGHUP into a result, so that every way out is the orderly one."""
     loop = asyncio.get_running_loop()
+    stop: asyncio.Future[signal.Signals] = loop.create_future()
+
+    def take(number: signal.Signals) -> None:
+        if not stop.done():
+            stop.set_result(number)
+
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, take, number)
     try:
         yield stop
     finally:
@@ -213,17 +224,16 @@ def _stop_signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
-async def _until_exit_or_stop(target: Target, stop: asyncio.Event) -> bool:
-    """Wait; True when the target ended, False when we are to stop."""
+async def _until_exit_or_stop(target: Target, stop: asyncio.Future[signal.Signals]) -> signal.Signals | None:
+    """Wait; None when the target ended, the signal when we are to stop."""
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
     with system.opened_pidfd(target.pid) as pidfd:
         loop.add_reader(pidfd, exited.set)
-        waits = [asyncio.create_task(event.wait()) for event in (exited, stop)]
+        exit_wait = asyncio.create_task(exited.wait())
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((exit_wait, stop), return_when=asyncio.FIRST_COMPLETED)
         finally:
             loop.remove_reader(pidfd)
-            for task in waits:
-                task.cancel()
-    return exited.is_set()
+            exit_wait.cancel()
+    return None if exited.is_set() else stop.result()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -46,15 +47,15 @@ def wait_for_target(name: str | None, pid: int | None, report: Report) -> Target
     return choose_target(name, None)
 
 
-def run_attach(request: AttachRequest, report: Report) -> None:
-    """Attach and stay until it ends (`session.attach`), with warnings on stderr.
+def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
+    """Attach and stay until it ends (`session.attach`), with warnings on stderr; give the signal that ended it.
 
     Raises:
         DebugtoolError: The attach failed.
     """
     logging.basicConfig(level=logging.WARNING, format="Warning: %(message)s", stream=sys.stderr)
     report("target", **processes.target_document(request.target))
-    asyncio.run(attach(request, report))
+    return asyncio.run(attach(request, report))
 
 
 def attach_in_background(report: Report) -> None:

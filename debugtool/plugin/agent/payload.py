@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 PROTOCOL = 1
+# Keeps a warning about frozen modules off the plugin's stderr; the check it announces is of no use here.
+QUIET = "PYDEVD_DISABLE_FILE_VALIDATION"
 set_trace = sys.settrace  # pydevd replaces it by one that warns
 
 
@@ -57,6 +59,7 @@ class Session:
         self.channel: socket.socket | None = None
         self.pydevd: Any = None
         self.db: Any = None
+        self.quiets_children = False
         self.breakpointhook: Any = None
 
     def serve(self) -> None:
@@ -121,8 +124,7 @@ class Session:
             if pydevd.get_global_debugger() is not None:
                 raise RuntimeError("another debugger (pydevd) is active in this process")
         breakpointhook, environment = sys.breakpointhook, set(os.environ)
-        # Its warning about frozen modules would go to the plugin's stderr; the check it announces is of no use here.
-        os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        os.environ.setdefault(QUIET, "1")
         directory = self.arguments["debugpy"]  # holds debugpy alone: other threads may be importing just now
         sys.path.insert(0, directory)
         try:
@@ -182,6 +184,8 @@ class Session:
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         self.db.reader._ReaderThread__terminate_on_socket_close = False
         self.db.writer._WriterThread__terminate_on_socket_close = False
+        self.quiets_children = QUIET not in os.environ  # pydevd is in them too, for as long as an editor is connected
+        os.environ.setdefault(QUIET, "1")
 
     def release(self) -> None:
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
@@ -193,6 +197,8 @@ class Session:
         from _pydevd_bundle.pydevd_api import PyDevdAPI
 
         self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
+        if self.quiets_children:
+            os.environ.pop(QUIET, None)
         try:
             api = PyDevdAPI()
             api.remove_all_breakpoints(db, "*")
