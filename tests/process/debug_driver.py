@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +67,14 @@ class Debuggee:
         # what is left on a frame that was running before a thread was freed has no effect: the thread has none
         assert set(facts["frames"]) <= {"untrace"}, facts
         assert [name for name in facts["threads"] if "pydev" in name.lower()] == []
+
+    def wait_until_untraced(self) -> None:
+        """Wait until nothing of a debugger that costs time is in the process."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(AssertionError):
+                return self.assert_untraced()
+        self.assert_untraced()
 
 
 @contextlib.contextmanager
@@ -134,10 +142,3 @@ def is_listening(port: int) -> bool:
     from debugtool.system import listener_owner
 
     return listener_owner(port) is not None
-
-
-def run_python(*arguments: str | Path, timeout_s: float = 60, **popen: Any) -> subprocess.CompletedProcess[str]:
-    """Run our own Python to its end."""
-    return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False, **popen
-    )
