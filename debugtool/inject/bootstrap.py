@@ -9,9 +9,21 @@ from pathlib import Path
 # Runs in the hijacked thread, so it only starts a raw thread and returns: whatever takes a lock, starts a child or runs
 # long belongs into that thread. exec in a dict of its own leaves the target's __main__ as it was.
 # A failure is reported with what every interpreter has built in: what failed may be the program's own `json` or
-# `socket`, which hides the standard one. Nobody is left to tell when the session is gone (OSError).
+# `socket`, which hides the standard one. Nobody is left to tell when the session is gone (OSError), and an interpreter
+# that is ending starts no thread (RuntimeError).
 _LINE = """exec({program!r}, {{}})"""
 _PROGRAM = """\
+def report(text):
+    try:
+        import _socket
+        units = text.encode("utf-16-be", "surrogatepass").hex()
+        text = "".join("\\\\u" + units[at : at + 4] for at in range(0, len(units), 4))
+        channel = _socket.socket(_socket.AF_UNIX)
+        channel.connect({socket!r})
+        channel.sendall(('{{"event": "failed", "token": "%s", "traceback": "%s"}}\\n' % ({token!r}, text)).encode())
+        channel.close()
+    except OSError:
+        pass
 def boot(path, arguments):
     try:
         import json
@@ -22,22 +34,16 @@ def boot(path, arguments):
         names["run"](json.loads(arguments))
     except BaseException as error:
         try:
-            import _socket
-            try:
-                import traceback
-                text = traceback.format_exc()
-            except BaseException:
-                text = repr(error)
-            units = text.encode("utf-16-be", "surrogatepass").hex()
-            text = "".join("\\\\u" + units[at : at + 4] for at in range(0, len(units), 4))
-            channel = _socket.socket(_socket.AF_UNIX)
-            channel.connect({socket!r})
-            channel.sendall(('{{"event": "failed", "token": "%s", "traceback": "%s"}}\\n' % ({token!r}, text)).encode())
-            channel.close()
-        except OSError:
-            pass
+            import traceback
+            text = traceback.format_exc()
+        except BaseException:
+            text = repr(error)
+        report(text)
 import _thread
-_thread.start_new_thread(boot, ({path!r}, {arguments!r}))
+try:
+    _thread.start_new_thread(boot, ({path!r}, {arguments!r}))
+except RuntimeError as error:
+    report(repr(error))
 """
 
 

@@ -37,7 +37,8 @@ def run(arguments: dict[str, Any]) -> None:
     threading_was_loaded = "threading" in sys.modules
     import threading
 
-    session = Session(arguments, threading_was_loaded)
+    # the socket is made here, where a failure can still be told: a program may hide the standard module by its own
+    session = Session(arguments, threading_was_loaded, socket.socket(socket.AF_UNIX))
     # daemon is given, so that Thread does not ask for the current thread: that would leave a dummy thread behind
     thread = threading.Thread(target=session.serve, name="debugtool", daemon=True)
     hide(thread)
@@ -53,8 +54,9 @@ def hide(thread: Any) -> None:
 class Session:
     """One debugtool session inside the target, for the life of its control connection."""
 
-    def __init__(self, arguments: dict[str, Any], threading_was_loaded: bool) -> None:
+    def __init__(self, arguments: dict[str, Any], threading_was_loaded: bool, connection: socket.socket) -> None:
         self.arguments = arguments
+        self.connection = connection
         self.fix_main_thread = not threading_was_loaded
         self.channel: socket.socket | None = None
         self.pydevd: Any = None
@@ -66,7 +68,7 @@ class Session:
         """Connect to the session and carry out its commands until it goes away."""
         pid = os.getpid()
         try:
-            with socket.socket(socket.AF_UNIX) as channel, channel.makefile("r", encoding="utf-8") as lines:
+            with self.connection as channel, channel.makefile("r", encoding="utf-8") as lines:
                 channel.connect(self.arguments["socket"])
                 if peer_uid(channel) not in (0, self.arguments["uid"]):
                     return
@@ -111,9 +113,7 @@ class Session:
             else:
                 self.say("failed", traceback="unknown command %r" % (name,))
         except Exception:  # whatever the debugger raises is for the user of debugtool to read, not for the plugin
-            import traceback
-
-            self.say("failed", traceback=traceback.format_exc())
+            self.say("failed", traceback=words_for_failure())
         return True
 
     def load(self) -> None:
@@ -162,7 +162,7 @@ class Session:
 
             forget_infos(threading.enumerate())
         start_client = self.pydevd.start_client
-        self.pydevd.start_client = lambda *address: without_delay(start_client(*address))
+        self.pydevd.start_client = self.open_connection
         try:
             self.pydevd.settrace(
                 host=host,
@@ -179,13 +179,17 @@ class Session:
             )
         finally:
             self.pydevd.start_client = start_client
-        self.db = self.pydevd.get_global_debugger()
-        self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
-        # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
-        self.db.reader._ReaderThread__terminate_on_socket_close = False
-        self.db.writer._WriterThread__terminate_on_socket_close = False
+            self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
         self.quiets_children = QUIET not in os.environ  # pydevd is in them too, for as long as an editor is connected
         os.environ.setdefault(QUIET, "1")
+
+    def open_connection(self, host: str, port: int) -> socket.socket:
+        """Connect for pydevd, which has threads already: from here on there is something to release."""
+        db = self.db = self.pydevd.get_global_debugger()
+        initialize_network = db.initialize_network
+        # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
+        db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)
+        return connection_to(host, port)
 
     def release(self) -> None:
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
@@ -215,6 +219,16 @@ class Session:
             forget_infos([threading.current_thread()])
 
 
+def words_for_failure() -> str:
+    """Put the exception that is being handled into words, whatever the program made of the traceback module."""
+    try:
+        import traceback
+
+        return traceback.format_exc()
+    except Exception:  # what a program's own module of that name does cannot be foreseen
+        return repr(sys.exc_info()[1])
+
+
 def tidy(directory: str) -> None:
     """Remove the session's private directory, which a debugtool that was killed could not remove itself."""
     for name in ("control.sock", "payload.py", "bootstrap.py"):
@@ -234,8 +248,13 @@ def peer_uid(channel: socket.socket) -> int:
     return int(struct.unpack("3i", credentials)[1])
 
 
-def without_delay(connection: socket.socket) -> socket.socket:
-    """Send each message at once: pydevd's small ones in a row would wait 40 ms for an acknowledgement of the first."""
+def connection_to(host: str, port: int) -> socket.socket:
+    """Connect to the relay, in the place of pydevd's own function, which complains on the plugin's stderr.
+
+    Each message is sent at once: small ones in a row would wait 40 ms for an acknowledgement of the first.
+    """
+    connection = socket.create_connection((host, port), timeout=10)
+    connection.settimeout(None)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
@@ -246,7 +265,8 @@ def hang_up(db: Any) -> None:
         db._client_socket.shutdown(socket.SHUT_RDWR)
     except (OSError, AttributeError):
         pass  # the relay hung up first
-    db.reader.join(1.0)
+    if db.reader is not None:
+        db.reader.join(1.0)
 
 
 def repair_main_thread(directory: str) -> None:
