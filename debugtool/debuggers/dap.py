@@ -6,13 +6,19 @@ import asyncio
 import contextlib
 import itertools
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 Message = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 MAX_HEADER_BYTES = 4096
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+# A peer that reads nothing: what is kept for it, in all and for how long when it wants more.
+MAX_UNSENT_BYTES = 64 * 1024 * 1024
+_DRAIN_S = 30.0
 
 
 class BadFrame(Exception):
@@ -90,23 +96,41 @@ class DapStream:
         return length
 
     def send(self, message: Message) -> int:
-        """Send a message under a sequence number of its own; give that number. Never blocks."""
+        """Send a message under a sequence number of its own; give that number.
+
+        Never blocks. A peer that reads nothing is cut off when too much waits for it.
+        """
         sequence = next(self._sequence)
         body = json.dumps({**message, "seq": sequence}).encode()
         if not self._writer.is_closing():
             self._writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            if self._writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                log.warning("cut off a connection whose other end has not read %d bytes", MAX_UNSENT_BYTES)
+                self._writer.transport.abort()
         return sequence
 
     async def drain(self) -> None:
-        """Wait until the peer has taken most of what was sent; a peer that is gone is no error."""
-        with contextlib.suppress(ConnectionError):
-            await self._writer.drain()
+        """Wait until the peer has taken most of what was sent; a peer that is gone is no error.
+
+        Raises:
+            BadFrame: It takes nothing, though it asks for more.
+        """
+        try:
+            await asyncio.wait_for(self._writer.drain(), _DRAIN_S)
+        except TimeoutError:
+            raise BadFrame(f"it has read nothing for {_DRAIN_S:g} s") from None
+        except ConnectionError:
+            pass
 
     async def close(self) -> None:
         """Close the connection; what was sent before still goes out, for a second at most."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError, asyncio.CancelledError):
+        try:
             await asyncio.wait_for(self._writer.wait_closed(), 1.0)
+        except (TimeoutError, asyncio.CancelledError):
+            self._writer.transport.abort()  # else it would be kept for as long as the peer reads nothing
+        except OSError:
+            pass
 
 
 def _read_length(text: bytes) -> int:

@@ -93,10 +93,14 @@ class Relay:
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
-        if not is_loopback(peer[0]):
+        uid = loopback_peer_uid(writer.get_extra_info("socket"))
+        if uid is None and not is_loopback(peer[0]):
             log.warning("a client from %s connects (--allow-remote)", peer[0])
-        elif (uid := loopback_peer_uid(writer.get_extra_info("socket"))) not in self._welcome_users():
-            log.warning("refused a connection of user %s: only the plugin's own user may debug it", uid)
+        elif uid is None:
+            log.warning("closed a connection that was gone before its user was known")
+            return
+        elif uid not in self._welcome_users():
+            log.warning("refused a connection of user %d: only the plugin's own user may debug it", uid)
             return
         if self.debugger is None:
             log.warning("closed a connection that came before the debugger was up")

@@ -52,14 +52,22 @@ def _plain(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return (ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else ip
 
 
-def parse_tcp(text: str) -> list[TcpSocket]:
+def parse_tcp(text: str, ports: tuple[int, int] | None = None) -> list[TcpSocket]:
     """Read the text of /proc/net/tcp or /proc/net/tcp6. An IPv4 address inside IPv6 is given as IPv4.
+
+    Args:
+        text: See above.
+        ports: Leave out the sockets whose lines do not have these two ports, local and remote or the other way round.
 
     Source:
         Kernel Documentation/networking/proc_net_tcp.rst.
     """
     sockets = []
+    # by text first: a table has a line for each connection of the last minute, and few of them are meant
+    marks = [f":{port:04X} " for port in ports or ()]
     for line in text.splitlines()[1:]:
+        if not all(mark in line for mark in marks):
+            continue
         fields = line.split()
         if len(fields) >= 10:
             sockets.append(
@@ -70,13 +78,19 @@ def parse_tcp(text: str) -> list[TcpSocket]:
     return sockets
 
 
-def tcp_sockets(pid: int | None = None, *, proc: Path = PROC) -> list[TcpSocket]:
-    """List the TCP sockets of a process's network namespace, ours by default; empty when it cannot be read."""
+def tcp_sockets(pid: int | None = None, *, ports: tuple[int, int] | None = None, proc: Path = PROC) -> list[TcpSocket]:
+    """List the TCP sockets of a process's network namespace, ours by default; empty when it cannot be read.
+
+    Args:
+        pid: The process.
+        ports: As in `parse_tcp`.
+        proc: Where procfs is mounted.
+    """
     directory = proc / (str(pid) if pid is not None else "self") / "net"
     sockets = []
     for name in ("tcp", "tcp6"):
         try:
-            sockets += parse_tcp((directory / name).read_text())
+            sockets += parse_tcp((directory / name).read_text(), ports)
         except OSError:  # no IPv6 here, or the process is gone
             continue
     return sockets
@@ -108,7 +122,7 @@ def peer_uid(
     """
     owners = {
         found.uid
-        for found in tcp_sockets(pid_netns, proc=proc)
+        for found in tcp_sockets(pid_netns, ports=(remote_port, local_port), proc=proc)
         if _is(found.local, remote_host, remote_port) and _is(found.remote, local_host, local_port) and found.inode != 0
     }
     return owners.pop() if len(owners) == 1 else None

@@ -114,6 +114,7 @@ def debugging(python: str | Path = sys.executable) -> Iterator[Scene]:
     """Run a debuggee with a session on it for the length of the block."""
     with running_debuggee(python) as target, attached("--pid", target.pid) as session:
         session.wait_for("ready")
+        target.wait_until_untraced()  # of the handshake that proved the debugger
         yield Scene(target, session)
         assert session.stop() == 0
         target.assert_untraced()
