@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from debugtool import system
 from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory
-from debugtool.errors import DebugtoolError, Unsupported
+from debugtool.errors import DebugtoolError, Refused, Unsupported
 from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
 from debugtool.model import Runtime, Target
 from debugtool.relay import Relay, check_host
 from debugtool.session.report import Report
+
+T = TypeVar("T")
 
 _PAYLOAD_S = 10.0
 
@@ -59,10 +63,24 @@ async def attach(request: AttachRequest, report: Report) -> signal.Signals | Non
     """
     target = request.target
     check_host(request.host, request.allow_remote)
-    if _report_running_session(request, report):
-        return None
     _refuse_unsupported(target)
     check_state(target)
+    with system.sole_session(target.pid, target.uid) as is_sole:
+        if not is_sole:
+            await _report_running_session(request, report)
+            return None
+        try:
+            stopped_by = await _hold_session(request, report)
+        except _Stopped as stop:
+            stopped_by = stop.number
+    if stopped_by is None:
+        report("exited", pid=target.pid)
+    report("detached", pid=target.pid)
+    return stopped_by
+
+
+async def _hold_session(request: AttachRequest, report: Report) -> signal.Signals | None:
+    target = request.target
     started = time.monotonic()
     with _permission(request), _stop_signals() as stop:
         async with Relay(
@@ -72,7 +90,7 @@ async def attach(request: AttachRequest, report: Report) -> signal.Signals | Non
             on_client=lambda connected: report("client", connected=connected),
         ) as relay:
             system.fault_point("listening")
-            async with _debugger_inside(request) as (debugger, injected):
+            async with _debugger_inside(request, stop) as (debugger, injected):
                 relay.serve_target(debugger)
                 with system.registered(_record(request, relay, injected.method)):
                     system.fault_point("registered")
@@ -90,9 +108,6 @@ async def attach(request: AttachRequest, report: Report) -> signal.Signals | Non
                     if stopped_by is None:
                         debugger.control.hang_up()
                     await relay.hang_up("debugtool detaches" if stopped_by else "the process ended")
-    if stopped_by is None:
-        report("exited", pid=target.pid)
-    report("detached", pid=target.pid)
     return stopped_by
 
 
@@ -110,23 +125,35 @@ def _record(request: AttachRequest, relay: Relay, method: str) -> system.Session
     )
 
 
-def _report_running_session(request: AttachRequest, report: Report) -> bool:
-    """Tell of the session that this user has on the target already; attaching twice is the same as once."""
-    for session in system.find_sessions():
-        if session.target_pid == request.target.pid:
-            report(
-                "ready",
-                host=session.host,
-                port=session.port,
-                method=session.method,
-                elapsed_ms=0.0,
-                stall_ms=0.0,
-                session_pid=session.relay_pid,
-                reused=True,
+async def _report_running_session(request: AttachRequest, report: Report) -> None:
+    """Tell of the session that is on the target already; attaching twice is the same as once.
+
+    Raises:
+        Refused: It is another user's, or it has not become ready in time.
+    """
+    deadline = time.monotonic() + request.timeout_s
+    while True:
+        for session in system.find_sessions():
+            if session.target_pid == request.target.pid:
+                report(
+                    "ready",
+                    host=session.host,
+                    port=session.port,
+                    method=session.method,
+                    elapsed_ms=0.0,
+                    stall_ms=0.0,
+                    session_pid=session.relay_pid,
+                    reused=True,
+                )
+                write_configuration(request, session.port, report)
+                return
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"Could not attach to pid {request.target.pid} ({request.target.name}).",
+                why="another debugtool is attaching to it, or another user's session has it",
+                next_step="end that one with debugtool detach, as its own user",
             )
-            write_configuration(request, session.port, report)
-            return True
-    return False
+        await asyncio.sleep(0.1)  # the other attach is on its way
 
 
 def _refuse_unsupported(target: Target) -> None:
@@ -179,8 +206,18 @@ def _permission(request: AttachRequest) -> Iterator[None]:
         yield
 
 
+class _Stopped(Exception):
+    """A signal came while the debugger was on its way in."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 @contextlib.asynccontextmanager
-async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
+async def _debugger_inside(
+    request: AttachRequest, stop: asyncio.Future[signal.Signals]
+) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
     """Bring the debugger into the target, proven by a DAP handshake; let it go at the end."""
     target = request.target
     async with ControlChannel(target) as control:
@@ -192,16 +229,57 @@ async def _debugger_inside(request: AttachRequest) -> AsyncIterator[tuple[Debugp
             debugpy=debugpy_directory(target),
             uid=os.geteuid(),
         )
-        injected = await asyncio.to_thread(
-            inject, target, bootstrap, method=request.method, timeout_s=request.timeout_s
-        )
+        injected = await _or_stop(_injection(request, bootstrap), stop)
         system.fault_point("injected")
-        await control.wait_for_payload(_PAYLOAD_S)
+        await _or_stop(asyncio.ensure_future(control.wait_for_payload(_PAYLOAD_S)), stop)
         system.fault_point("payload")
         async with DebugpyTarget(target, control) as debugger:
             await debugger.verify()
             system.fault_point("verified")
             yield debugger, injected
+
+
+def _injection(request: AttachRequest, bootstrap: Bootstrap) -> asyncio.Future[Injected]:
+    """Start the injection in a thread that the process need not wait for at its end.
+
+    What has begun in the target is finished by a process of its own; the payload finds nobody then and ends.
+    """
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Injected] = loop.create_future()
+
+    def tell(settle: Callable[[], None]) -> None:
+        def unless_given_up() -> None:
+            if not outcome.done():
+                settle()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we were stopped meanwhile
+            loop.call_soon_threadsafe(unless_given_up)
+
+    def run() -> None:
+        try:
+            injected = inject(request.target, bootstrap, method=request.method, timeout_s=request.timeout_s)
+        except Exception as error:  # whatever it is, it belongs to the one who waits
+            failure = error
+            tell(lambda: outcome.set_exception(failure))
+        else:
+            tell(lambda: outcome.set_result(injected))
+
+    threading.Thread(target=run, name="injection", daemon=True).start()
+    return outcome
+
+
+async def _or_stop(work: asyncio.Future[T], stop: asyncio.Future[signal.Signals]) -> T:
+    """Wait for work, unless a signal comes first.
+
+    Raises:
+        _Stopped: It did.
+    """
+    waits: list[asyncio.Future[Any]] = [work, stop]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        return work.result()
+    work.cancel()
+    raise _Stopped(stop.result())
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
     from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
     from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
-    from debugtool.system.sessions import SessionRecord, find_sessions, registered, start_ticks
+    from debugtool.system.sessions import SessionRecord, find_sessions, registered, sole_session, start_ticks
     from debugtool.system.tcp import (
         Listener,
         TcpSocket,
@@ -56,6 +56,7 @@ __all__ = [
     "read_scope",
     "registered",
     "socket_inodes",
+    "sole_session",
     "start_ticks",
     "tcp_sockets",
     "temporarily_relax_ptrace_scope",
@@ -73,7 +74,7 @@ _HOMES = {
     "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
-    "sessions": ("SessionRecord", "find_sessions", "registered", "start_ticks"),
+    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "start_ticks"),
     "tcp": (
         "Listener",
         "TcpSocket",

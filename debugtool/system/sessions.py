@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -66,6 +67,50 @@ def registered(record: SessionRecord) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
+    """Be the only session on a target while the block runs, whichever user's debugtool asks.
+
+    Args:
+        target_pid: The target.
+        uid: Its user, in whose runtime directory the lock lies.
+
+    Yields:
+        Whether we are; another session has it otherwise.
+
+    Raises:
+        OSError: The runtime directory cannot be written.
+    """
+    directory = Path(paths.make_runtime_dir(uid))
+    for left in directory.glob("target-*.lock"):  # of a debugtool that was killed
+        with _locked(left) as is_free:
+            if is_free:
+                left.unlink(missing_ok=True)
+    path = directory / f"target-{target_pid}.lock"
+    with _locked(path) as is_sole:
+        try:
+            yield is_sole
+        finally:
+            if is_sole:
+                path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of a file, made if need be; yields whether we got it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            # Without a link it is the lock of a session that has just ended and removed it.
+            yield os.fstat(descriptor).st_nlink > 0
+    finally:
+        os.close(descriptor)
 
 
 def find_sessions() -> list[SessionRecord]:

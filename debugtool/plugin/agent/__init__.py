@@ -28,6 +28,7 @@ def start(executable: str) -> None:
     try:
         paths.make_runtime_dir(uid)
         path = paths.agent_socket(uid, pid)
+        sweep(os.path.dirname(path))
         remove(path)  # of a process that had this pid before
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
@@ -71,6 +72,13 @@ def read_request(line: bytes) -> dict[str, object]:
     if not isinstance(request, dict) or not all(isinstance(request.get(name), str) for name in texts):
         raise ValueError("no request of debugtool")
     return request
+
+
+def sweep(directory: str) -> None:
+    """Remove the sockets of agents whose process was killed and could not do it."""
+    for name in os.listdir(directory):
+        if name.startswith("agent-") and not os.path.exists(f"/proc/{name[len('agent-') : -len('.sock')]}"):
+            remove(os.path.join(directory, name))
 
 
 def remove(path: str) -> None:
