@@ -1,4 +1,5 @@
-// One debug session by Microsoft's DebugClient, begun from a launch.json as VS Code does: run into a breakpoint, look, step, go on.
+// One debug session by Microsoft's DebugClient, begun from a launch.json as VS Code does: run into a breakpoint, look,
+// step, go on.
 //
 //     node session.js LAUNCH_JSON SOURCE LINE
 //

@@ -68,9 +68,9 @@ def test_it_debugs_through_the_launch_json_that_attach_wrote(node: str, target: 
     launch_json = tmp_path / ".vscode" / "launch.json"
     launch_json.parent.mkdir()
     launch_json.write_text(COMMENTED)
-    command = [DEBUGTOOL, "attach", "--json", "--pid", str(target.pid), "--port", "0", "--workspace", tmp_path]
+    command = [DEBUGTOOL, "attach", "--json", "--pid", str(target.pid), "--port", "0", "--workspace", str(tmp_path)]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             session = AttachSession(process)
