@@ -144,5 +144,7 @@ def runs_python(threads: list[dict[str, Any]], pid: int) -> bool:
         is_main = thread.get("os_thread_id") == pid or thread.get("thread_name") == "MainThread" or len(threads) == 1
         if is_main and thread["frames"]:
             outermost = thread["frames"][-1]["filename"]
-            return not (outermost.startswith("<frozen") or outermost.endswith("site.py") or "pyiboot" in outermost)
+            if outermost == "<frozen runpy>":
+                return True  # python -m PROGRAM
+            return not (outermost.startswith("<frozen") or outermost.endswith("/site.py") or "pyiboot" in outermost)
     return False

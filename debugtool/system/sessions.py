@@ -83,13 +83,16 @@ def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
     Raises:
         OSError: The runtime directory cannot be written.
     """
+    if os.geteuid() not in (0, uid):
+        yield True  # that user's directory is closed to us; the kernel has the say about the rest
+        return
     directory = Path(paths.make_runtime_dir(uid))
     for left in directory.glob("target-*.lock"):  # of a debugtool that was killed
-        with _locked(left) as is_free:
+        with _locked(left, uid) as is_free:
             if is_free:
                 left.unlink(missing_ok=True)
     path = directory / f"target-{target_pid}.lock"
-    with _locked(path) as is_sole:
+    with _locked(path, uid) as is_sole:
         try:
             yield is_sole
         finally:
@@ -98,10 +101,12 @@ def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file, made if need be; yields whether we got it."""
+def _locked(path: Path, uid: int) -> Iterator[bool]:
+    """Hold the lock of a file, made if need be and owned by `uid`; yields whether we got it."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        if os.geteuid() != uid:
+            os.fchown(descriptor, uid, -1)  # root was first; the user's own debugtool must be able to open it later
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -96,6 +96,14 @@ class Worker:
         assert answer["answer"] == number * 2 + 1
         return answer
 
+    def settle(self, before: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
+        """Give the facts once it has the file descriptors and threads of `before` again, or the last ones in time."""
+        deadline = time.monotonic() + timeout_s
+        facts = self.ask()
+        while (facts["fds"], facts["threads"]) != (before["fds"], before["threads"]) and time.monotonic() < deadline:
+            facts = self.ask()
+        return facts
+
     def tracer(self) -> int:
         """Give the pid of its tracer, 0 without one."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -175,9 +183,9 @@ class AttachSession:
 def attached(*arguments: str | int, **popen: Any) -> Iterator[AttachSession]:
     """Run `debugtool attach --json --port 0 --no-launch-json ARGUMENTS` for the length of the block.
 
-    Give `--pid` or a name, and other options that overrule these. It is ended by SIGTERM where the test has not ended it.
+    Give `--pid` or a name, and other options that overrule these. Where the test has not ended it, SIGTERM does.
     """
-    command = [DEBUGTOOL, "attach", "--json", "--port", "0", "--no-launch-json", *map(str, arguments)]
+    command = [str(DEBUGTOOL), "attach", "--json", "--port", "0", "--no-launch-json", *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen
     ) as process:

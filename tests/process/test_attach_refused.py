@@ -306,3 +306,13 @@ def test_a_payload_that_fails_inside_the_target(python: Path, module: str, tmp_p
         stage.process.kill()
         assert stage.process.stderr is not None
         assert stage.process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("python", NEWEST_AND_OLDEST, ids=lambda path: path.parents[1].name)
+def test_a_module_that_runs_as_a_program(python: Path) -> None:
+    """GIVEN `python -m MODULE`, whose outermost frame is the interpreter's own THEN it counts as started."""
+    with staged(python, "-m", "worker", "idle", PYTHONPATH=str(WORKER.parent)) as stage:
+        stage.wait_for("ready")
+        with attached("--pid", stage.pid) as session:
+            session.wait_for("ready")
+            assert session.stop() == 0

@@ -37,10 +37,10 @@ def debug(worker: Worker, method: str) -> None:
             editor.disconnect()
         session.wait_for("client")
         assert session.stop() == 0
-    after = worker.ask()
+    after = worker.settle(before)
     assert not after["tracing"]
     assert worker.tracer() == 0
-    assert after["threads"] <= before["threads"]
+    assert (after["fds"], after["threads"]) == (before["fds"], before["threads"])
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])

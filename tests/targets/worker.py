@@ -1,8 +1,8 @@
 """A target for attaching: a pool of old threads, and a main thread that is in the state named on the command line.
 
-Runs on CPython 3.8 and later, standard library only. Prints `ready PID`; then each line on stdin is a number to work on, and
-each line on stdout the answer with facts of the process. `quit` ends it. With `--agent DIRECTORY` the debug agent of the
-checkout in DIRECTORY is started first.
+Runs on CPython 3.8 and later, standard library only. Prints `ready PID`; then each line on stdin is a number to work
+on, and each line on stdout the answer with facts of the process. `quit` ends it. With `--agent DIRECTORY` the debug
+agent of the checkout in DIRECTORY is started first.
 """
 
 import concurrent.futures
