@@ -112,7 +112,7 @@ class ClientSession:
                 message = await asyncio.wait_for(self._stream.read(), FIRST_MESSAGE_S)
             except TimeoutError:
                 raise BadFrame(f"nothing of DAP within {FIRST_MESSAGE_S:g} s") from None
-            if message is not None and message.get("command") != "initialize":
+            if message is not None and (message["type"], message.get("command")) != ("request", "initialize"):
                 raise BadFrame("the first message is not an initialize request")
             self._stream.max_message_bytes = limit
             while message is not None:
