@@ -70,7 +70,15 @@ def test_a_forked_child_is_debugged(scene: Scene) -> None:
         assert scene.target.result() == 6
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+def is_helper(pid: int, parent: int) -> bool:
+    """Tell whether a process is one that multiprocessing starts for itself, and that works on nothing."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    is_child = f"\nPPid:\t{parent}\n" in Path(f"/proc/{pid}/status").read_text()
+    # what the fork server forks has its command line
+    return b"resource_tracker import main" in command or (b"forkserver import main" in command and is_child)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_process_of_multiprocessing_is_debugged(scene: Scene, method: str) -> None:
     with scene.editor({DEBUGGEE: [line_of("INSIDE")]}) as editor:
         scene.target.begin("spawn", method)
@@ -78,9 +86,7 @@ def test_a_process_of_multiprocessing_is_debugged(scene: Scene, method: str) -> 
             while True:
                 offer = editor.wait_for("debugpyAttach")
                 child = sessions.enter_context(open_session(offer, {DEBUGGEE: [line_of("INSIDE")]}))
-                command = Path(f"/proc/{offer['subProcessId']}/cmdline").read_bytes()
-                # multiprocessing starts a helper of its own, which works on nothing
-                if b"resource_tracker" not in command:
+                if not is_helper(offer["subProcessId"], scene.target.pid):
                     break
             frame = stop_at(child, "breakpoint", "INSIDE")
             child.evaluate("number = 4", frame)
