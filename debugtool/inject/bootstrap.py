@@ -19,9 +19,11 @@ def report(text):
         units = text.encode("utf-16-be", "surrogatepass").hex()
         text = "".join("\\\\u" + units[at : at + 4] for at in range(0, len(units), 4))
         channel = _socket.socket(_socket.AF_UNIX)
-        channel.connect({socket!r})
-        channel.sendall(('{{"event": "failed", "token": "%s", "traceback": "%s"}}\\n' % ({token!r}, text)).encode())
-        channel.close()
+        try:
+            channel.connect({socket!r})
+            channel.sendall(('{{"event": "failed", "token": "%s", "traceback": "%s"}}\\n' % ({token!r}, text)).encode())
+        finally:
+            channel.close()
     except OSError:
         pass
 def boot(path, arguments):
