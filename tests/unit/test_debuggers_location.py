@@ -1,0 +1,61 @@
+"""Who may read a file, by the permission bits of it and of all above it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from debugtool.debuggers.control import remove_abandoned
+from debugtool.debuggers.location import is_readable_by
+from debugtool.system import start_ticks
+
+OTHER = 54321
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "a" / "file.py"
+    path.parent.mkdir()
+    path.write_text("")
+    for directory in (path.parent, *path.parents):
+        if directory.is_relative_to(tmp_path.parents[1]):
+            directory.chmod(0o755)
+    path.chmod(0o644)
+    return path
+
+
+def test_what_everybody_may_read(file: Path) -> None:
+    assert is_readable_by(file, OTHER)
+
+
+def test_a_file_that_is_closed(file: Path) -> None:
+    file.chmod(0o640)
+    assert not is_readable_by(file, OTHER)
+    assert is_readable_by(file, os.geteuid())
+
+
+def test_a_directory_above_that_is_closed(file: Path) -> None:
+    file.parent.chmod(0o700)
+    assert not is_readable_by(file, OTHER)
+    assert is_readable_by(file, os.geteuid())
+
+
+def test_a_link_into_a_closed_directory(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.py"
+    link.symlink_to(file)
+    assert is_readable_by(link, OTHER)
+    file.parent.chmod(0o700)
+    assert not is_readable_by(link, OTHER)
+
+
+def test_only_abandoned_session_directories_are_removed(tmp_path: Path) -> None:
+    own = f"session-{os.getpid()}-{start_ticks(os.getpid())}-abc"
+    abandoned = f"session-{os.getpid()}-1-abc"
+    others = ["session-12.json", "session-x-y-z", "debugpy-1.8.22", "agent-1.sock"]
+    for name in (own, abandoned, *others):
+        (tmp_path / name).mkdir()
+    (tmp_path / abandoned / "payload.py").write_text("")
+    remove_abandoned(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([own, *others])

@@ -1,0 +1,146 @@
+"""What a session tells people, and which session is meant."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from debugtool import errors, output, system
+from debugtool.errors import Ambiguous, DebugtoolError, ExitCode, NotFound
+from debugtool.session import find_session, reporter
+from debugtool.session.report import event_text
+
+READY = {"host": "127.0.0.1", "port": 3222, "method": "ptrace", "elapsed_ms": 250.1, "stall_ms": 3.25}
+EVENTS = [
+    ("waiting", {"name": "my-datasource"}, "Waiting for my-datasource to appear. Ctrl-C ends the wait."),
+    ("target", {"name": "my-datasource", "pid": 7}, "Attaching to my-datasource (pid 7) ..."),
+    ("ready", READY, "Ready: listening on 127.0.0.1:3222 (ptrace, 250.1 ms; a thread stood still for 3.25 ms)."),
+    (
+        "ready",
+        {**READY, "reused": True, "session_pid": 9},
+        "Attached already, by pid 9: listening on 127.0.0.1:3222. End that session with debugtool detach.",
+    ),
+    (
+        "background",
+        {"session_pid": 9},
+        "The session goes on in the background (pid 9). End it with debugtool detach.",
+    ),
+    (
+        "launch_json",
+        {"path": "/w/launch.json", "changed": True},
+        'Wrote /w/launch.json\nPress F5 in VS Code ("Debug backend plugin"). Ctrl-C here detaches.',
+    ),
+    (
+        "launch_json",
+        {"path": "/w/launch.json", "changed": False},
+        'Up to date: /w/launch.json\nPress F5 in VS Code ("Debug backend plugin"). Ctrl-C here detaches.',
+    ),
+    (
+        "launch_json",
+        {"path": None, "why": "It is broken.", "next": "Repair it."},
+        "launch.json was not written: It is broken.\nRepair it.",
+    ),
+    ("client", {"connected": True}, "An editor is connected."),
+    ("client", {"connected": False}, "The editor has left; the plugin runs on."),
+    ("exited", {"pid": 7}, "The process 7 ended."),
+    ("detached", {"pid": 7}, "Detached."),
+    ("something new", {}, ""),
+]
+
+
+@pytest.mark.parametrize(("event", "fields", "text"), EVENTS)
+def test_events_in_words(event: str, fields: dict[str, object], text: str) -> None:
+    assert event_text(event, fields) == text
+
+
+def test_people_are_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter(False)("detached", pid=7)
+    reporter(False)("something new")
+    assert capsys.readouterr() == ("", "Detached.\n")
+
+
+def test_programs_are_told_on_stdout_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter(True)("detached", pid=7)
+    written = capsys.readouterr()
+    assert written.err == ""
+    assert written.out.count("\n") == 1
+    event = json.loads(written.out)
+    assert (event["event"], event["pid"], event["time"][-1]) == ("detached", 7, "Z")
+
+
+def record(pid: int, name: str) -> system.SessionRecord:
+    return system.SessionRecord(pid + 1000, 1, pid, 1, name, "127.0.0.1", 3000 + pid, "ptrace")
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[system.SessionRecord]:
+    running: list[system.SessionRecord] = []
+    monkeypatch.setattr(system, "find_sessions", lambda: running)
+    return running
+
+
+def test_no_session(sessions: list[system.SessionRecord]) -> None:
+    with pytest.raises(NotFound) as caught:
+        find_session(None)
+    assert output.error_text(caught.value).splitlines() == [
+        "Error: No debug session.",
+        "  why:  running sessions of this user: none",
+        "  next: start one with debugtool attach",
+    ]
+
+
+def test_no_session_of_that_name(sessions: list[system.SessionRecord]) -> None:
+    sessions.append(record(7, "other"))
+    with pytest.raises(NotFound) as caught:
+        find_session("mine")
+    assert output.error_text(caught.value).splitlines() == [
+        "Error: No debug session of 'mine'.",
+        "  why:  running sessions of this user: other (pid 7)",
+        "  next: start one with debugtool attach",
+    ]
+
+
+def test_several_sessions(sessions: list[system.SessionRecord]) -> None:
+    sessions += [record(7, "mine"), record(8, "mine")]
+    with pytest.raises(Ambiguous) as caught:
+        find_session("mine")
+    assert output.error_text(caught.value).splitlines() == [
+        "Error: Several debug sessions are meant.",
+        "  why:  pid 7  mine  127.0.0.1:3007",
+        "         pid 8  mine  127.0.0.1:3008",
+        "  next: name one by its pid",
+    ]
+
+
+@pytest.mark.parametrize("name", ["mine", "7", "1007"])
+def test_the_session_that_is_meant(sessions: list[system.SessionRecord], name: str) -> None:
+    sessions += [record(8, "other"), record(7, "mine")]
+    assert find_session(name).target_pid == 7
+
+
+ERRORS = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, DebugtoolError)]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_error_is_three_lines(error: type[DebugtoolError]) -> None:
+    raised = error("What.", why="Why,\nin two lines.", next_step="Next.", details={"fact": 1})
+    assert output.error_text(raised).splitlines() == [
+        "Error: What.",
+        "  why:  Why,",
+        "         in two lines.",
+        "  next: Next.",
+    ]
+    assert output.error_document(raised) == {
+        "code": int(error.exit_code),
+        "what": "What.",
+        "why": "Why,\nin two lines.",
+        "next": "Next.",
+        "fact": 1,
+    }
+
+
+def test_every_code_of_the_contract_has_its_error() -> None:
+    codes = {error.exit_code for error in ERRORS}
+    assert codes == set(ExitCode) - {ExitCode.OK, ExitCode.USAGE, ExitCode.INTERRUPTED}
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]
