@@ -24,6 +24,7 @@ from debugtool.session.report import Report
 T = TypeVar("T")
 
 _PAYLOAD_S = 10.0
+_EXIT_S = 2.0  # from the end of a process's connections to its own
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ async def _hold_session(request: AttachRequest, report: Report) -> signal.Signal
                         stall_ms=round(injected.stall_ms, 2),
                     )
                     write_configuration(request, relay.port, report)
-                    stopped_by = await _until_exit_or_stop(target, stop)
+                    stopped_by = await _until_exit_or_stop(target, stop, debugger.control.gone)
                     if stopped_by is None:
                         debugger.control.hang_up()
                     await relay.hang_up("debugtool detaches" if stopped_by else "the process ended")
@@ -302,16 +303,31 @@ def _stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
             loop.remove_signal_handler(number)
 
 
-async def _until_exit_or_stop(target: Target, stop: asyncio.Future[signal.Signals]) -> signal.Signals | None:
-    """Wait; None when the target ended, the signal when we are to stop."""
+async def _until_exit_or_stop(
+    target: Target, stop: asyncio.Future[signal.Signals], gone: asyncio.Event
+) -> signal.Signals | None:
+    """Wait; None when the target ended, the signal when we are to stop.
+
+    Raises:
+        DebugtoolError: The target runs on, but our payload in it is `gone`.
+    """
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
     with system.opened_pidfd(target.pid) as pidfd:
         loop.add_reader(pidfd, exited.set)
-        exit_wait = asyncio.create_task(exited.wait())
+        exit_wait, gone_wait = asyncio.create_task(exited.wait()), asyncio.create_task(gone.wait())
         try:
-            await asyncio.wait((exit_wait, stop), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((exit_wait, gone_wait, stop), return_when=asyncio.FIRST_COMPLETED)
+            if gone.is_set() and not stop.done():
+                await asyncio.wait((exit_wait, stop), timeout=_EXIT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             loop.remove_reader(pidfd)
             exit_wait.cancel()
+            gone_wait.cancel()
+    if not exited.is_set() and not stop.done():
+        raise DebugtoolError(
+            f"The debugger inside {target} is gone.",
+            why="the process runs on without it: it has put another program in its place (exec)",
+            next_step="attach again",
+        )
     return None if exited.is_set() else stop.result()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attach_driver import AttachSession, attached, run_debugtool
+from attach_driver import AttachSession, attached, run_debugtool, running_worker
 from dap_client import DapClient
 from debug_driver import DEBUGGEE, Debuggee, is_listening, line_of, listeners_of, running_debuggee, stop_at
 
@@ -186,3 +186,30 @@ def test_a_background_session_that_cannot_begin_says_why(target: Debuggee) -> No
         refused = run_debugtool("attach", "--pid", target.pid, "--port", port, "--no-launch-json", "--background")
     assert refused.returncode == 8
     assert f"Error: Could not listen on 127.0.0.1:{port}: the address is in use." in refused.stderr
+
+
+@pytest.mark.parametrize("has_editor", [True, False])
+def test_a_program_that_replaces_itself_ends_the_session_and_may_be_attached_to_again(has_editor: bool) -> None:
+    with running_worker(script=DEBUGGEE) as worker:
+        with attached("--pid", worker.pid) as session, contextlib.ExitStack() as stack:
+            port = session.port
+            if has_editor:
+                editor = stack.enter_context(DapClient(port))
+                editor.attach()
+            worker.send("1 replace null")
+            assert worker.lines.next() == f"ready {worker.pid}\n"
+            if has_editor:
+                editor.wait_for("terminated")
+            assert session.process.wait(20) == 1
+            assert session.error_text().splitlines()[-3:] == [
+                f"Error: The debugger inside pid {worker.pid} (debuggee) is gone.",
+                "  why:  the process runs on without it: it has put another program in its place (exec)",
+                "  next: attach again",
+            ]
+        target = Debuggee(worker)
+        with attached("--pid", worker.pid) as session, DapClient(session.port) as editor:
+            editor.attach({DEBUGGEE: [line_of("INSIDE")]})
+            target.begin("steps", 7)
+            editor.resume(stop_at(editor, "breakpoint", "INSIDE")["threadId"])
+            assert target.result() == 15
+            assert session.stop() == 0
