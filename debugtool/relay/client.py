@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 # A client that has nothing to say for so long after it connected is none: a port scan, a probe, half a header.
 FIRST_MESSAGE_S = 10.0
 _FIRST_MESSAGE_BYTES = 64 * 1024
+_ATTACH_S = 30.0
+_NO_ANSWER = "the debugger in the process did not answer"
 
 # What pydevd can do, as debugpy's own adapter tells its clients. Source: debugpy 1.8.22, adapter/clients.py.
 CAPABILITIES: dict[str, object] = {
@@ -195,10 +197,11 @@ class ClientSession:
         self._debugger = debugger
         debugger.on_event = self._on_event
         try:
-            await debugger.request("initialize", {**self._initialize, "adapterID": "debugtool"})
-            answer = await debugger.request("attach", arguments, timeout_s=30)
+            hello = {**self._initialize, "adapterID": "debugtool"}
+            await debugger.request("initialize", hello, timeout_s=_ATTACH_S)
+            answer = await debugger.request("attach", arguments, timeout_s=_ATTACH_S)
         except TimeoutError:
-            answer = {"success": False, "message": "the debugger in the process did not answer"}
+            answer = {"success": False, "message": _NO_ANSWER}
         if not answer.get("success"):
             self._debugger = None
             await self._exchange.close_debugger(self)
@@ -214,8 +217,14 @@ class ClientSession:
         if self._debugger is None or attach is None:
             self._refuse(request, '"configurationDone" is only allowed once, after "attach"')
             return
-        answer = await self._debugger.request("configurationDone", {}, timeout_s=30)
+        try:
+            answer = await self._debugger.request("configurationDone", {}, timeout_s=_ATTACH_S)
+        except TimeoutError:
+            answer = {"type": "response", "success": False, "message": _NO_ANSWER}
         self._pass_on(request, answer)
+        if not answer.get("success"):
+            self._refuse(attach, str(answer.get("message", "configurationDone failed")))
+            return
         self._respond(attach)
         self.is_configured = True
         held_back, self._held_back = self._held_back, []
@@ -230,7 +239,10 @@ class ClientSession:
         self.end("the editor left")
 
     async def _on_system_info(self, request: Message) -> None:
-        answer = await self._debugger.request("pydevdSystemInfo") if self._debugger else {}
+        answer: Message = {}
+        if self._debugger:
+            with contextlib.suppress(TimeoutError):
+                answer = await self._debugger.request("pydevdSystemInfo")
         self._respond(request, answer.get("body", {}))
 
     @property

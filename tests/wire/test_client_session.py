@@ -239,6 +239,29 @@ def test_an_attach_that_the_debugger_refuses_lets_it_go() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize("silent_at", ["initialize", "attach", "configurationDone"])
+def test_a_debugger_that_does_not_answer_fails_the_attach(silent_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_ATTACH_S", 0.05)
+
+    async def scene(played: Stage) -> None:
+        played.ask("initialize")
+        await played.take()
+        attached = played.ask("attach")
+        for command in ("initialize", "attach", "configurationDone"):
+            request = await played.expect(command)
+            if command == silent_at:
+                break
+            played.reply(request)
+            if command == "attach":
+                assert (await played.take())["event"] == "initialized"
+                played.ask("configurationDone")
+        answers = [await played.take() for _ in range(2 if silent_at == "configurationDone" else 1)]
+        assert answers[-1]["request_seq"] == attached
+        assert {answer["message"] for answer in answers} == {"the debugger in the process did not answer"}
+
+    play(scene)
+
+
 def test_disconnect_lets_go_answers_and_ends() -> None:
     async def scene(played: Stage) -> None:
         await played.attach()
