@@ -96,6 +96,12 @@ def measure_debugpy(pair: Pair, debugpy: Path) -> None:
     pair.note("left")
 
 
+def measure_python(pair: Pair) -> None:
+    """Take a target through what CPython itself leaves behind when anything was monitored."""
+    pair.target.ask("monitor")
+    pair.note("monitored")
+
+
 def measure_version(version: str, python: Path, rounds: int) -> list[Row]:
     """Measure one Python; fresh targets in each round, debugtool and debugpy in turn."""
     table = Table()
@@ -105,15 +111,17 @@ def measure_version(version: str, python: Path, rounds: int) -> list[Row]:
         for turn in range(1, rounds + 1):
             say(f"overhead: Python {version}, round {turn} of {rounds}")
             with ExitStack() as stack:
-                target, other, twin = (stack.enter_context(running_target(python, bytecode)) for _ in range(3))
+                target, other, third, twin = (stack.enter_context(running_target(python, bytecode)) for _ in range(4))
                 measure_debugtool(Pair(target, twin, table, "ours"), bytecode)
                 measure_debugpy(Pair(other, twin, table, "bare"), debugpy)
+                if has_monitoring(version):
+                    measure_python(Pair(third, twin, table, "python"))
     return rows_of(version, table)
 
 
 def rows_of(version: str, table: Table) -> list[Row]:
     """Put the samples of one Python beside each other; on 3.11 an attached client is held against debugpy alone."""
-    monitoring = tuple(map(int, version.split("."))) >= (3, 12)
+    monitoring = has_monitoring(version)
     names = {
         "untouched": "nothing done: the noise",
         "armed": "armed, no client",
@@ -137,7 +145,14 @@ def rows_of(version: str, table: Table) -> list[Row]:
                     limit=limit_of(state, monitoring),
                 )
             )
+        if monitoring:
+            rows.append(Row(f"{version} {kind}, no debugger: PY_START was on", "x", table[f"python monitored {kind}"]))
     return rows
+
+
+def has_monitoring(version: str) -> bool:
+    """Tell whether debuggers use sys.monitoring in that Python."""
+    return tuple(map(int, version.split("."))) >= (3, 12)
 
 
 def limit_of(state: str, monitoring: bool) -> float | None:

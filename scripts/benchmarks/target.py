@@ -6,6 +6,7 @@ stdout the answer:
     watch                begin to record the longest gap between two ticks of the 1 ms ticker
     gap                  give that gap in ms and the length of time it was looked for
     work KIND SIZE       do KIND (`calls`, `loop`) in an old thread; give its wall time
+    monitor              have functions' starts monitored for a moment, without any debugger (CPython 3.12 and later)
     listen DIRECTORY     debugpy.listen() with the debugpy in DIRECTORY; give the port
 
 With `--agent DIRECTORY` the debug agent of the checkout in DIRECTORY is started first.
@@ -92,6 +93,20 @@ def work(kind: str, size: int) -> dict[str, float]:
     return {"wall_s": time.perf_counter() - began}
 
 
+def monitor() -> dict[str, int]:
+    """Do the least that a debugger does for a breakpoint, and undo it: each code object that runs is told of once."""
+    monitoring: Any = vars(sys)["monitoring"]  # 3.12 and later, where types are checked for 3.11
+    monitoring.use_tool_id(monitoring.DEBUGGER_ID, "bench")
+    start = monitoring.events.PY_START
+    monitoring.register_callback(monitoring.DEBUGGER_ID, start, lambda code, offset: monitoring.DISABLE)
+    monitoring.set_events(monitoring.DEBUGGER_ID, start)
+    for action in KINDS.values():
+        action(1)
+    monitoring.set_events(monitoring.DEBUGGER_ID, 0)
+    monitoring.free_tool_id(monitoring.DEBUGGER_ID)
+    return {}
+
+
 def listen(directory: str) -> dict[str, int]:
     """Do what a program does today that wants to be debugged."""
     sys.path.insert(0, directory)
@@ -109,6 +124,8 @@ def serve(pool: concurrent.futures.ThreadPoolExecutor, ticker: Ticker | None) ->
             answer = pool.submit(work, words[0], int(words[1])).result()
         elif command == "listen":
             answer = listen(words[0])
+        elif command == "monitor":
+            answer = monitor()
         else:
             assert ticker is not None
             answer = ticker.watch() if command == "watch" else ticker.gap()
