@@ -70,7 +70,11 @@ def test_it_debugs_through_the_launch_json_that_attach_wrote(node: str, target: 
     launch_json.write_text(COMMENTED)
     command = [DEBUGTOOL, "attach", "--json", "--pid", str(target.pid), "--port", "0", "--workspace", str(tmp_path)]
     with subprocess.Popen(
-        [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(part) for part in command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             session = AttachSession(process)
