@@ -25,9 +25,13 @@ Event = dict[str, Any]
 
 
 def find_pythons() -> list[Path]:
-    """List the CPythons of this machine that targets are tested with: pyenv's, 3.8 and later, one for each version."""
+    """List the CPythons of this machine that targets are tested with, 3.8 and later, one for each version.
+
+    Pyenv's, our own, and what `scripts/get-python314 .cache/pythons/3.14` fetched.
+    """
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     found = [path / "bin" / "python3" for path in (root / "versions").glob("3.*")]
+    found += [path / "bin" / "python3" for path in (ROOT / ".cache" / "pythons").glob("3.*")]
     own = Path(sys.base_prefix) / "bin" / "python3"
     pythons = {python.parents[1].name: python for python in [*found, own] if python.exists()}
     return [pythons[name] for name in sorted(pythons, key=_version) if _version(name) >= (3, 8)]
@@ -103,6 +107,12 @@ class Worker:
         while (facts["fds"], facts["threads"]) != (before["fds"], before["threads"]) and time.monotonic() < deadline:
             facts = self.ask()
         return facts
+
+    def wait_until_untraced(self, timeout_s: float = 10.0) -> None:
+        """Wait until no debugger is active in it: `ready` is told while the proof of that debugger is taken down."""
+        deadline = time.monotonic() + timeout_s
+        while self.ask()["tracing"]:
+            assert time.monotonic() < deadline, "tracing stays on without an editor"
 
     def tracer(self) -> int:
         """Give the pid of its tracer, 0 without one."""

@@ -15,7 +15,7 @@ def test_breakpoint_in_a_thread_that_existed_before(python: Path, state: str) ->
     with running_worker(state, python=python) as worker:
         before = worker.ask()
         with attached("--pid", worker.pid, "--method", "ptrace") as session:
-            assert not worker.ask()["tracing"]
+            worker.wait_until_untraced()
             with DapClient(session.port) as editor:
                 points = editor.attach({WORKER: [BREAK_LINE]})
                 assert points[str(WORKER)][0]["verified"]

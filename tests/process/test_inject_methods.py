@@ -24,7 +24,7 @@ def debug(worker: Worker, method: str) -> None:
     with attached("--pid", worker.pid, "--method", method) as session:
         ready = session.wait_for("ready")
         assert ready["method"] == method
-        assert not worker.ask()["tracing"]
+        worker.wait_until_untraced()
         with DapClient(session.port) as editor:
             editor.attach({WORKER: [BREAK_LINE]})
             worker.send(20)

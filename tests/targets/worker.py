@@ -6,6 +6,7 @@ agent of the checkout in DIRECTORY is started first.
 """
 
 import concurrent.futures
+import ctypes  # noqa: F401 # pydevd imports it, and some libffi keep their own file open from then on
 import json
 import os
 import sys
