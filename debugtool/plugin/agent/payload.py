@@ -214,6 +214,8 @@ class Session:
             self.pydevd.stoptrace()
             unpatch_new_processes()
             stop_tracing_everywhere()
+            wait_until_outside(self.hidden[:2])
+            stop_tracing_everywhere()
             forget_monitored_code()
             forget_threads()
             forget_infos([threading.current_thread()])
@@ -316,7 +318,10 @@ def untrace(frame: Any, event: str, argument: object) -> None:
 def stop_tracing_everywhere() -> None:
     """Take the trace function out of every thread: before CPython 3.12 each one has its own."""
     if sys.version_info >= (3, 12):
-        return  # sys.monitoring is switched off for all threads by stoptrace
+        from _pydevd_sys_monitoring import pydevd_sys_monitoring
+
+        pydevd_sys_monitoring.stop_monitoring(all_threads=True)
+        return
     import pydevd_tracing
 
     pydevd_tracing.set_trace_to_threads(untrace, create_dummy_thread=False)
@@ -328,6 +333,35 @@ def stop_tracing_everywhere() -> None:
             frame = frame.f_back
     sys._getframe().f_trace = None
     set_trace(None)
+
+
+def wait_until_outside(packages: "tuple[str, ...]", limit_s: float = 2.0) -> None:
+    """Wait until no thread is inside the debugger: one that is puts its trace function back as it comes out.
+
+    Args:
+        packages: Where the debugger's code is.
+        limit_s: Then go on all the same: the thread may be busy with an expression that an editor had it evaluate.
+    """
+    import threading
+    import time
+
+    own = {thread.ident for thread in threading.enumerate() if hasattr(thread, "is_pydev_daemon_thread")}
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        frames = [frame for ident, frame in sys._current_frames().items() if ident not in own]
+        if not any(is_inside(frame, packages) for frame in frames):
+            return
+        time.sleep(0.001)
+
+
+def is_inside(frame: Any, packages: "tuple[str, ...]") -> bool:
+    """Say whether a thread is inside the debugger; what starts its threads and processes stays on their stacks."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(packages) and not path.endswith("pydev_monkey.py"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def forget_threads() -> None:
