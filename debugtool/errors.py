@@ -71,7 +71,7 @@ class Ambiguous(DebugtoolError):
 
 
 class Unsupported(DebugtoolError):
-    """This target, platform or method cannot be served."""
+    """Something that cannot be served: the target, the platform or the method."""
 
     exit_code = ExitCode.UNSUPPORTED
 

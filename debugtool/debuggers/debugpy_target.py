@@ -76,7 +76,7 @@ class DebugpyTarget:
             DebugtoolError: It does not come up; its traceback is in the message.
         """
         loaded = await self.control.ask("load", "loaded", timeout_s=_LOAD_S)
-        channel = await self._bring_up()
+        channel = await self._bring_up("probe", "probed")
         try:
             answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
         except TimeoutError as error:
@@ -99,20 +99,18 @@ class DebugpyTarget:
         Raises:
             DebugtoolError: It does not come up, or the target is gone.
         """
-        channel = await self._bring_up()
+        channel = await self._bring_up("connect", "connected")
         assert self._coming_up is not None
         await self._coming_up
         return channel
 
-    async def _bring_up(self) -> DebuggerChannel:
+    async def _bring_up(self, order: str, done: str) -> DebuggerChannel:
         """Have pydevd connect; its channel can be used before the target says that it is up (`_coming_up`)."""
         async with self._turn:
             arrival: asyncio.Future[DebuggerChannel] = asyncio.get_running_loop().create_future()
             self._arrival = arrival
-            order = {"host": "127.0.0.1", "port": self.port, "token": self._token}
-            self._coming_up = asyncio.create_task(
-                self.control.ask("connect", "connected", timeout_s=_CONNECT_S, **order)
-            )
+            where = {"host": "127.0.0.1", "port": self.port, "token": self._token}
+            self._coming_up = asyncio.create_task(self.control.ask(order, done, timeout_s=_CONNECT_S, **where))
             try:
                 waits: list[asyncio.Future[Any]] = [arrival, self._coming_up]
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

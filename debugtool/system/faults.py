@@ -13,11 +13,12 @@ FAULT_POINTS = (
     "injected",
     "payload",  # the payload has connected
     "asked_load",  # it imports debugpy
-    "asked_connect",  # pydevd starts
+    "asked_probe",  # pydevd starts
     "arrived",  # pydevd has connected and waits to be spoken to
     "asked_release",  # pydevd is told to go
     "verified",
     "registered",
+    "asked_connect",  # pydevd starts for an editor; reached when one attaches
     "asked_end",  # the payload is told to go; reached when a session ends
 )
 

@@ -61,6 +61,7 @@ class Session:
         self.channel: socket.socket | None = None
         self.pydevd: Any = None
         self.db: Any = None
+        self.is_tracing = False
         self.quiets_children = False
         self.breakpointhook: Any = None
 
@@ -104,6 +105,9 @@ class Session:
             if name == "load":
                 self.load()
                 self.say("loaded", debugpy=self.version)
+            elif name == "probe":
+                self.probe(command["host"], command["port"], command["token"])
+                self.say("probed")
             elif name == "connect":
                 self.connect(command["host"], command["port"], command["token"])
                 self.say("connected")
@@ -151,9 +155,19 @@ class Session:
             self.fix_main_thread = False
             repair_main_thread(os.path.join(os.path.dirname(pydevd.__file__), "pydevd_attach_to_process"))
 
+    def probe(self, host: str, port: int, token: str) -> None:
+        """Connect pydevd to the relay as `connect` does, but trace nothing: enough for a handshake with it."""
+        self.release()
+        connection = connection_to(host, port)
+        db = self.db = self.pydevd.PyDB()
+        db._client_socket = connection
+        db.authentication.access_token = db.authentication.client_access_token = token
+        db.initialize_network(connection, terminate_on_socket_close=False)
+
     def connect(self, host: str, port: int, token: str) -> None:
         """Connect pydevd to the relay, tracing on."""
         self.release()
+        self.is_tracing = True
         # pydevd keeps the first session's address here and hands it to child processes
         self.pydevd.SetupHolder.setup = None
         forget_originals()
@@ -200,6 +214,12 @@ class Session:
 
         from _pydevd_bundle.pydevd_api import PyDevdAPI
 
+        if not self.is_tracing:
+            hang_up(db)
+            db.dispose_and_kill_all_pydevd_threads(wait=False)
+            forget_threads()
+            return
+        self.is_tracing = False
         self.breakpointhook, sys.breakpointhook = sys.breakpointhook, self.breakpointhook
         if self.quiets_children:
             os.environ.pop(QUIET, None)
