@@ -141,9 +141,8 @@ def demonstrate(project: Path, console: Console) -> dict[str, Any]:
             session.wait_for("launch_json")
             launch = project / ".vscode" / "launch.json"
             port = json.loads(launch.read_text())["configurations"][0]["connect"]["port"]
-            console.say(
-                f"4. debugtool attach --pid {plugin}: ready in {ready['elapsed_ms']} ms ({ready['method']}), port {port}"
-            )
+            way = f"ready in {ready['elapsed_ms']} ms ({ready['method']}), port {port}"
+            console.say(f"4. debugtool attach --pid {plugin}: {way}")
             console.say("5. an editor connects as .vscode/launch.json says, sets a breakpoint, and a query comes")
             with DapClient(port) as editor:
                 seen = debug_a_query(editor, url, breakpoint_in(project), console)
