@@ -118,7 +118,7 @@ def _failure(target: Target, answer: dict[str, Any]) -> DebugtoolError:
     name = f"pid {target.pid} ({target.name})"
     number = answer["errno"]
     if number in (errno.EPERM, errno.EACCES):
-        return explain_refusal(target.pid, PermissionError(number, os.strerror(number)))
+        return explain_refusal(target.pid, PermissionError(number, os.strerror(number)), name=target.name)
     if number == errno.ESRCH:
         return ProcessGone(f"{name.capitalize()} ended while we attached.", why=answer["why"])
     if number is None:

@@ -121,7 +121,9 @@ def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:
         raise NotReadable("py-spy did not answer") from error
     if answer.returncode:
         if is_permission_error(answer.stderr):
-            raise explain_refusal(target.pid, PermissionError(errno.EPERM, "py-spy may not read its memory"))
+            raise explain_refusal(
+                target.pid, PermissionError(errno.EPERM, "py-spy may not read its memory"), name=target.name
+            )
         first = answer.stderr.strip().splitlines()[:1]
         raise NotReadable(f"py-spy: {first[0] if first else f'exit code {answer.returncode}'}")
     threads: list[dict[str, Any]] = json.loads(answer.stdout)

@@ -199,7 +199,7 @@ def _permission(request: AttachRequest) -> Iterator[None]:
     if not first.needs_ptrace:
         yield
         return
-    permission = system.examine(request.target.pid)
+    permission = system.examine(request.target.pid, name=request.target.name)
     with system.temporarily_relax_ptrace_scope(permission, ask=system.ask_on_terminal()) as relaxed:
         refusal = system.why_not(permission)
         if refusal is not None and not relaxed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from debugtool.errors import ProcessGone
@@ -138,11 +138,12 @@ def scope_file(proc: Path = PROC) -> Path:
     return proc / "sys/kernel/yama/ptrace_scope"
 
 
-def examine(pid: int, *, proc: Path = PROC) -> Permission:
+def examine(pid: int, *, name: str | None = None, proc: Path = PROC) -> Permission:
     """Read everything that decides whether we may trace a process. Changes nothing and touches nothing in it.
 
     Args:
         pid: Process id as seen from our own pid namespace.
+        name: What its author calls it, for the messages; what the kernel calls it by default.
         proc: Where procfs is mounted.
 
     Raises:
@@ -159,7 +160,7 @@ def examine(pid: int, *, proc: Path = PROC) -> Permission:
     assert ours is not None  # whoever reads this is alive
     tracer = _credentials(str(target.tracer_pid), proc) if target.tracer_pid else None
     return Permission(
-        target=target,
+        target=replace(target, name=name or target.name),
         ours=ours,
         scope=read_scope(proc),
         tracer=tracer.name if tracer else None,

@@ -158,7 +158,7 @@ def _as_root(permission: Permission) -> str:
     return f"Run this one command as root: {command}"
 
 
-def explain_refusal(pid: int, error: OSError, *, proc: Path = PROC) -> Refused:
+def explain_refusal(pid: int, error: OSError, *, name: str | None = None, proc: Path = PROC) -> Refused:
     """Say why the kernel refused to let us trace a process.
 
     Call it after an attach failed: it explains a refusal.
@@ -166,6 +166,7 @@ def explain_refusal(pid: int, error: OSError, *, proc: Path = PROC) -> Refused:
     Args:
         pid: Process id as seen from our own pid namespace.
         error: What the call failed with, EPERM or EACCES.
+        name: What the process is called in the message; what the kernel calls it by default.
         proc: Where procfs is mounted.
 
     Returns:
@@ -174,7 +175,7 @@ def explain_refusal(pid: int, error: OSError, *, proc: Path = PROC) -> Refused:
     Raises:
         ProcessGone: The process has ended; a zombie that its parent has not collected counts as ended.
     """
-    permission = examine(pid, proc=proc)
+    permission = examine(pid, name=name, proc=proc)
     refusal = why_not(permission) or _unreadable_cause(permission, error)
     if refusal.cause is Cause.ENDED or error.errno == errno.ESRCH:
         raise ProcessGone(
