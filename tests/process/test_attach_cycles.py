@@ -13,11 +13,11 @@ from dap_client import DapClient
 
 DEFAULT = f"{sys.version_info.major}.{sys.version_info.minor}"
 WARM_UP = 40  # debugpy's modules and caches, and an arena of malloc for each thread; memory is compared from here on
-HIT_EVERY = 10
+HIT_EVERY = 5
 
 
 def cycles_of(python: Path) -> int:
-    return 200 if python.parents[1].name.startswith(DEFAULT) else 20
+    return 200 if python.parents[1].name.startswith(DEFAULT) else 6
 
 
 def hit_breakpoint(port: int, worker: Worker) -> None:

@@ -26,7 +26,7 @@ def fib(number):
 
 def tracing():
     """Tell whether anything traces this thread (or, from 3.12 on, the process)."""
-    if sys.gettrace() is not None:
+    if sys.gettrace() is not None or type(sys.settrace) is not type(len):  # pydevd replaces settrace by one that warns
         return True
     monitoring = getattr(sys, "monitoring", None)
     return monitoring is not None and any(monitoring.get_tool(tool) for tool in range(6))

@@ -215,8 +215,11 @@ class Session:
         from _pydevd_bundle.pydevd_api import PyDevdAPI
 
         if not self.is_tracing:
+            import pydevd_tracing
+
             hang_up(db)
             db.dispose_and_kill_all_pydevd_threads(wait=False)
+            pydevd_tracing.restore_sys_set_trace_func()  # PyDB() alone replaces sys.settrace by one that warns
             forget_threads()
             return
         self.is_tracing = False
