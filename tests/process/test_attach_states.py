@@ -33,4 +33,6 @@ def test_breakpoint_in_a_thread_that_existed_before(python: Path, state: str) ->
         after = worker.settle(before)
         assert not after["tracing"]
         assert worker.tracer() == 0
-        assert (after["fds"], after["threads"]) == (before["fds"], before["threads"])
+        assert after["threads"] == before["threads"]
+        if state != "importing":  # there its own threads open and close files all the time
+            assert after["fds"] == before["fds"]

@@ -80,7 +80,7 @@ def load_libraries():
 
     origin = next(
         spec.origin
-        for name in ("_json", "_bisect", "_heapq")
+        for name in ("_json", "_bisect", "_heapq", "_ctypes")  # some interpreters have the small ones built in
         for spec in [importlib.util.find_spec(name)]
         if spec.has_location
     )
