@@ -1,0 +1,143 @@
+"""What pydevd leaves behind in a target when it goes, and how each of it is undone.
+
+Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library and pydevd only.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+set_trace = sys.settrace  # pydevd replaces it by one that warns
+
+
+def patched_modules() -> list[Any]:
+    """List the modules in which pydevd replaces the functions that start processes."""
+    names = ("os", "_posixsubprocess", "subprocess")
+    return [sys.modules[name] for name in names if name in sys.modules]
+
+
+def unpatch_new_processes() -> None:
+    """Put os.fork, subprocess and the rest back, so that children start undebugged.
+
+    pydevd has no undo for these. Its `original_*` stay until the next session: a program may hold a patched function.
+    """
+    for module in patched_modules():
+        for name in [name for name in vars(module) if name.startswith("original_")]:
+            setattr(module, name[len("original_") :], getattr(module, name))
+
+
+def forget_originals() -> None:
+    """Let pydevd patch those functions again: it takes an `original_*` for a sign that it has."""
+    for module in patched_modules():
+        for name in [name for name in vars(module) if name.startswith("original_")]:
+            delattr(module, name)
+
+
+def untrace(frame: Any, event: str, argument: object) -> None:
+    """Be a trace function that takes itself out of the thread at the thread's next line or call."""
+    import pydevd
+
+    frame.f_trace = None
+
+    if pydevd.get_global_debugger() is None:  # else the next session has begun, and sets its own
+        set_trace(None)
+
+
+def stop_tracing_everywhere() -> None:
+    """Take the trace function out of every thread: before CPython 3.12 each one has its own."""
+    if sys.version_info >= (3, 12):
+        from _pydevd_sys_monitoring import pydevd_sys_monitoring
+
+        pydevd_sys_monitoring.stop_monitoring(all_threads=True)
+        return
+    import pydevd_tracing
+
+    pydevd_tracing.set_trace_to_threads(untrace, create_dummy_thread=False)
+    # Frames that run already have pydevd's function of their own, which would put tracing back at their next line.
+    for innermost in sys._current_frames().values():
+        frame: Any = innermost
+        while frame is not None:
+            frame.f_trace = untrace
+            frame = frame.f_back
+    sys._getframe().f_trace = None
+    set_trace(None)
+
+
+def wait_until_outside(packages: "tuple[str, ...]", limit_s: float = 2.0) -> None:
+    """Wait until no thread is inside the debugger: one that is puts its trace function back as it comes out.
+
+    Args:
+        packages: Where the debugger's code is.
+        limit_s: Then go on all the same: the thread may be busy with an expression that an editor had it evaluate.
+    """
+    import threading
+
+    own = {thread.ident for thread in threading.enumerate() if hasattr(thread, "is_pydev_daemon_thread")}
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        frames = [frame for ident, frame in sys._current_frames().items() if ident not in own]
+        if not any(is_inside(frame, packages) for frame in frames):
+            return
+        time.sleep(0.001)
+
+
+def is_inside(frame: Any, packages: "tuple[str, ...]") -> bool:
+    """Say whether a thread is inside the debugger; what starts its threads and processes stays on their stacks."""
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(packages) and not path.endswith("pydev_monkey.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def forget_threads() -> None:
+    """Make pydevd forget the threads it gave numbers to; its own of each session, and their sockets, would add up."""
+    from _pydevd_bundle import pydevd_constants
+
+    known = pydevd_constants._thread_id_to_thread_found
+    for thread in list(known.values()):
+        pydevd_constants.clear_cached_thread_id(thread)
+    known.clear()
+
+
+def forget_infos(threads: "list[Any]") -> None:
+    """Drop what pydevd noted in threads; before CPython 3.12 a thread's tracers keep the whole session before alive.
+
+    Not while that session ends: a thread may be inside one of them just then. From 3.12 on pydevd holds the notes of a
+    living thread in a second place too, and the two must not differ.
+    """
+    from _pydevd_bundle.pydevd_additional_thread_info import remove_additional_info
+
+    for thread in threads:
+        info = thread.__dict__.pop("additional_info", None)
+        if info is not None:
+            remove_additional_info(info)
+
+
+def forget_monitored_code() -> None:
+    """Take pydevd's events out of every function it looked at, and make it forget them (CPython 3.12 and later).
+
+    It leaves them there, and a function that had a breakpoint runs at half speed for good; and the next session's
+    pydevd takes what is remembered for its own, conditions of breakpoints and all.
+    """
+    monitoring = getattr(sys, "monitoring", None)
+    names = ("_pydevd_sys_monitoring_cython", "_pydevd_sys_monitoring")
+    for module in [sys.modules.get("_pydevd_sys_monitoring." + name) for name in names]:
+        seen = getattr(module, "_code_to_func_code_info_cache", {})
+        codes = list(seen)
+        seen.clear()
+        if monitoring is None or monitoring.get_tool(monitoring.DEBUGGER_ID) is not None:
+            continue  # before 3.12 pydevd uses none of this; and another debugger's events are its own
+        monitoring.use_tool_id(monitoring.DEBUGGER_ID, "debugtool")
+        try:
+            for code in codes:
+                if monitoring.get_local_events(monitoring.DEBUGGER_ID, code):
+                    monitoring.set_local_events(monitoring.DEBUGGER_ID, code, 0)
+        finally:
+            monitoring.free_tool_id(monitoring.DEBUGGER_ID)
