@@ -16,6 +16,8 @@ from debugtool.plugin.agent import paths
 from debugtool.system import FAULT_POINTS
 
 ANSWER_S = 2.0  # what the contract of a killed debugtool is
+# Three threads that never let the GIL go by themselves make every answer of that target slow.
+ANSWER_S_OF = {"idle": ANSWER_S, "busy": 10 * ANSWER_S}
 
 
 def session_directories(relay_pid: int) -> list[Path]:
@@ -39,17 +41,17 @@ def listeners(worker: Worker) -> set[str]:
     return {inode for inode in found if f"socket:[{inode}]" in own}
 
 
-def assert_let_go(worker: Worker, before: dict[str, int], relay_pid: int) -> None:
+def assert_let_go(worker: Worker, before: dict[str, int], relay_pid: int, answer_s: float = ANSWER_S) -> None:
     """The process answers in time, and soon nothing in it is ours."""
     began = time.monotonic()
-    facts = worker.ask(timeout_s=ANSWER_S)
-    assert time.monotonic() - began < ANSWER_S
+    facts = worker.ask(timeout_s=answer_s)
+    assert time.monotonic() - began < answer_s
     # Letting go takes as long as what had begun: a busy target imports debugpy for many seconds.
     deadline = time.monotonic() + DEADLINE_S
     wanted = (before["fds"], before["threads"], False, 0)
     while (facts["fds"], facts["threads"], facts["tracing"], worker.tracer()) != wanted:
         assert time.monotonic() < deadline, (facts, before, worker.tracer())
-        facts = worker.ask(timeout_s=ANSWER_S)
+        facts = worker.ask(timeout_s=answer_s)
     assert debugger_threads(worker) == []
     assert listeners(worker) == set()
 
@@ -88,7 +90,7 @@ def test_killed_at_a_step(point: str, state: str) -> None:
                 with DapClient(session.port) as editor, pytest.raises(DapError):
                     editor.attach({WORKER: [1]})
             wait_for_kill(session)
-            assert_let_go(worker, before, session.process.pid)
+            assert_let_go(worker, before, session.process.pid, ANSWER_S_OF[state])
         assert_attaches(worker)
         assert session_directories(session.process.pid) == []
 
@@ -137,6 +139,6 @@ def test_killed_while_a_thread_is_stopped_at_a_breakpoint(state: str) -> None:
             worker.send(20)
             editor.wait_for_stop()
             session.stop(signal.SIGKILL)
-            assert worker.answer(ANSWER_S)["answer"] == 41
-            assert_let_go(worker, before, session.process.pid)
+            assert worker.answer(ANSWER_S_OF[state])["answer"] == 41
+            assert_let_go(worker, before, session.process.pid, ANSWER_S_OF[state])
         assert_attaches(worker)

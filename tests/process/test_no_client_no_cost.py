@@ -9,8 +9,6 @@ from attach_driver import attached
 from dap_client import DapClient
 from debug_driver import DEBUGGEE, Debuggee, line_of, pythons_of, running_debuggee, stop_at
 
-RATIO = 1.25  # noise of a busy machine; a trace function costs 5x and more, sys.monitoring's events 1.1x to 2x
-
 
 def debug_once(target: Debuggee, port: int) -> None:
     with DapClient(port) as editor:
@@ -40,18 +38,3 @@ def test_nothing_traces_the_process_while_no_editor_is_connected(python: Path) -
         target.assert_untraced()
         after = target.call("trace_facts")
         assert after["threads"] == before["threads"]
-
-
-@pytest.mark.parametrize("python", pythons_of("3.11", "3.12", "3.13"), ids=lambda path: path.parents[1].name)
-def test_code_that_had_a_breakpoint_runs_at_full_speed_again(python: Path) -> None:
-    with running_debuggee(python) as target:
-        target.call("best_time", 200_000)  # warm
-        before = target.call("best_time", 200_000)
-        with attached("--pid", target.pid) as session:
-            debug_once(target, session.port)
-            target.assert_untraced()
-            between = target.call("best_time", 200_000)
-            assert session.stop() == 0
-        after = target.call("best_time", 200_000)
-        assert between < before * RATIO, (before, between, after)
-        assert after < before * RATIO, (before, between, after)

@@ -90,16 +90,6 @@ def loop(number):
     return loop_ends
 
 
-def best_time(number):
-    """Give the shortest of several times that counting takes, in seconds of this thread's own CPU."""
-    times = []
-    for _ in range(15):
-        began = time.thread_time()
-        count(number)
-        times.append(time.thread_time() - began)
-    return min(times)
-
-
 def run_child(arguments):
     child = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
     return [child.returncode, child.stdout, child.stderr]
