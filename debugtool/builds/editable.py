@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.builds.assets import copy_assets
-from debugtool.builds.entry import find_entry, find_interpreter
+from debugtool.builds.entry import find_entry
+from debugtool.builds.interpreter import check_imports_agent, find_interpreter
 from debugtool.errors import DebugtoolError, NotFound, Unsupported
 from debugtool.files import make_directory, replace_file, write_failure
 from debugtool.manifest import (
@@ -88,6 +89,7 @@ def build_editable(directory: Path) -> EditableBuild:
     root = manifest.project_root
     entry = find_entry(root)
     interpreter = find_interpreter(root, os.environ.get("VIRTUAL_ENV"))
+    check_imports_agent(interpreter)
     dist = root / "dist"
     artefact = _artefact(manifest, dist)
     text = launcher_text(interpreter, entry, root)

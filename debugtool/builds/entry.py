@@ -1,114 +1,115 @@
-"""Which file starts a Python plugin, and which interpreter runs it."""
+"""Which file starts a Python plugin, and where its own modules are imported from."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
-from debugtool.errors import DebugtoolError, NotFound, TimedOut
+from debugtool.builds.pyproject import python_projects, read_settings
+from debugtool.errors import Ambiguous, DebugtoolError, NotFound
 
-_DEFAULT = "backend"
 _MAIN_FILES = ("main.py", "__main__.py")
-
-# The first entry of sys.path is the working directory here and the program's directory there: neither counts.
-_IMPORT_CHECK = "import sys; del sys.path[0]; from debugtool.plugin import agent, editable"
-_IMPORT_TIMEOUT_S = 60.0
+_NEXT_STEP = 'Create it, or name the file in pyproject.toml: [tool.debugtool] entry = "path/to/main.py"'
 
 
 def find_entry(root: Path) -> Path:
     """Find the file that starts the plugin.
 
     Args:
-        root: The project. Its pyproject.toml may say `[tool.debugtool] entry = "path"`, a file or a directory; else it
-            is `backend/`. In a directory it is `main.py` or `__main__.py`.
+        root: The plugin's project. `[tool.debugtool] entry = "path"` in its pyproject.toml, or in that of `backend/`,
+            names a file or a directory, relative to that pyproject.toml. Else it is `backend/main.py`,
+            `backend/__main__.py`, or, in the src layout, the only `backend/src/*/__main__.py` or `src/*/__main__.py`.
 
     Returns:
         An absolute path; symlinks in it stay.
 
     Raises:
         NotFound: There is no such file.
-        DebugtoolError: pyproject.toml is broken.
+        Ambiguous: In the src layout there are several.
+        DebugtoolError: A pyproject.toml is broken.
     """
-    entry = _configured_entry(root / "pyproject.toml") or _DEFAULT
-    path = Path(os.path.normpath(root.absolute() / entry))
-    candidates = [path] if path.suffix == ".py" else [path / name for name in _MAIN_FILES]
+    project, settings = read_settings(root)
+    entry = settings.get("entry")
+    if entry is not None:
+        if not isinstance(entry, str) or not entry:
+            raise _unusable(project, "entry", f"is {entry!r}, not a path", 'entry = "backend/main.py"')
+        path = Path(os.path.normpath(project / entry))
+        return _first_file(root, [path] if path.suffix == ".py" else [path / name for name in _MAIN_FILES])
+    packages = [main for layout in _src_layouts(root) for main in sorted(layout.glob("*/__main__.py"))]
+    candidates = [root.absolute() / "backend" / name for name in _MAIN_FILES]
+    if len(packages) > 1 and not any(path.is_file() for path in candidates):
+        raise Ambiguous(
+            f"The plugin in {root} has several entry points.",
+            why=f"There are {' and '.join(map(str, packages))}.",
+            next_step='Name one in pyproject.toml: [tool.debugtool] entry = "path/to/__main__.py"',
+        )
+    return _first_file(root, candidates + packages)
+
+
+def source_roots(root: Path, entry: Path) -> list[Path]:
+    """List the directories that the user's own modules are imported from, first the one that `entry` puts first.
+
+    Args:
+        root: The plugin's project. After the entry's own directory come those that `[tool.debugtool] paths = [...]`
+            names, relative to its pyproject.toml, and each `backend/src/` and `src/` that has Python modules in it.
+        entry: What `find_entry` found. A `__main__.py` in a package runs as `python -m` runs it: the directory above
+            the package counts.
+
+    Returns:
+        Absolute directories, each once. What the environment's own .pth files add is not among them.
+
+    Raises:
+        NotFound: A directory in `paths` does not exist.
+        DebugtoolError: A pyproject.toml is broken.
+    """
+    first = entry.parent
+    while entry.name == "__main__.py" and (first / "__init__.py").is_file():
+        first = first.parent
+    found = [first, *_configured_paths(root)]
+    found += [layout for layout in _src_layouts(root) if _has_modules(layout)]
+    return list(dict.fromkeys(found))
+
+
+def _first_file(root: Path, candidates: list[Path]) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
     raise NotFound(
         f"The plugin in {root} has no entry point.",
-        why=f"There is no {' and no '.join(str(candidate) for candidate in candidates)}.",
-        next_step='Create it, or name the file in pyproject.toml: [tool.debugtool] entry = "path/to/main.py"',
+        why=f"There is no {' and no '.join(map(str, candidates))}.",
+        next_step=_NEXT_STEP,
     )
 
 
-def _configured_entry(pyproject: Path) -> str | None:
-    try:
-        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # unreadable; not UTF-8 or not TOML
-        raise DebugtoolError(
-            f"Could not read {pyproject}.", why=f"{error}.", next_step="Correct the file and try again."
-        ) from error
-    entry = document.get("tool", {}).get("debugtool", {}).get("entry")
-    if entry is None or (isinstance(entry, str) and entry):
-        return entry
-    raise DebugtoolError(
-        f"{pyproject} is not usable.",
-        why=f"`entry` in [tool.debugtool] is {entry!r}, not a path.",
-        next_step='Write for example: entry = "backend/main.py"',
+def _configured_paths(root: Path) -> Iterator[Path]:
+    project, settings = read_settings(root)
+    paths = settings.get("paths", [])
+    if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
+        raise _unusable(project, "paths", f"is {paths!r}, not a list of paths", 'paths = ["lib"]')
+    for path in paths:
+        directory = Path(os.path.normpath(project / path))
+        if not directory.is_dir():
+            raise NotFound(
+                f"There is no directory {directory}.",
+                why=f"`paths` in [tool.debugtool] of {project / 'pyproject.toml'} names it.",
+                next_step="Correct it there; it is relative to the pyproject.toml.",
+            )
+        yield directory
+
+
+def _src_layouts(root: Path) -> list[Path]:
+    return [project / "src" for project in reversed(python_projects(root))]
+
+
+def _has_modules(directory: Path) -> bool:
+    """Whether Python modules lie in it: a plugin's src/ may be its frontend's alone."""
+    return any(True for pattern in ("*.py", "*/__init__.py", "*/__main__.py") for _ in directory.glob(pattern))
+
+
+def _unusable(project: Path, name: str, why: str, example: str) -> DebugtoolError:
+    return DebugtoolError(
+        f"{project / 'pyproject.toml'} is not usable.",
+        why=f"`{name}` in [tool.debugtool] {why}.",
+        next_step=f"Write for example: {example}",
     )
-
-
-def find_interpreter(root: Path, virtual_env: str | None = None) -> Path:
-    """Choose the Python that runs the plugin, and see that it can.
-
-    Args:
-        root: The project; its own `.venv` comes first.
-        virtual_env: The caller's `VIRTUAL_ENV`, which comes second. Last is the Python that runs debugtool.
-
-    Returns:
-        An absolute path. A symlink stays one: it is what makes a virtual environment's Python find its packages.
-
-    Raises:
-        DebugtoolError: That one cannot import `debugtool.plugin`, without any environment variable as under Grafana.
-        TimedOut: It did not end.
-    """
-    interpreter = Path(sys.executable)
-    for environment in (root / ".venv", Path(virtual_env) if virtual_env else None):
-        if environment is not None and os.path.lexists(environment / "bin" / "python"):
-            interpreter = environment.absolute() / "bin" / "python"
-            break
-    _check_import(interpreter)
-    return interpreter
-
-
-def _check_import(interpreter: Path) -> None:
-    command = [str(interpreter), "-c", _IMPORT_CHECK]
-    try:
-        done = subprocess.run(
-            command, env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_IMPORT_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise TimedOut(
-            f"{interpreter} did not import debugtool.plugin.",
-            why=f"It had not ended after {_IMPORT_TIMEOUT_S:.0f} s.",
-            next_step=f'Run it and look: {interpreter} -c "import debugtool.plugin"',
-        ) from error
-    except OSError as error:
-        raise DebugtoolError(
-            f"Could not run {interpreter}.",
-            why=f"{error.strerror}.",
-            next_step=f"Make the virtual environment anew: python3 -m venv {interpreter.parents[1]}",
-        ) from error
-    if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise DebugtoolError(
-            f"{interpreter} cannot run a debug build.",
-            why=f"Importing debugtool.plugin failed: {lines[-1] if lines else f'exit code {done.returncode}'}",
-            next_step=f"Install debugtool for the plugin: {interpreter} -m pip install debugtool",
-        )

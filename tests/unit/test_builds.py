@@ -13,7 +13,7 @@ from debugtool.builds.assets import copy_assets
 from debugtool.builds.editable import launcher_text
 from debugtool.cli import main
 from debugtool.editors import debugpy_entry, write_launch_json
-from debugtool.errors import DebugtoolError, ExitCode, NotFound
+from debugtool.errors import DebugtoolError, ExitCode
 from debugtool.manifest import EDITABLE_MARKER, editable_source, find_manifest, read_manifest
 
 PYTHON = Path("/opt/venv/bin/python")
@@ -117,42 +117,6 @@ def test_new_as_json(tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert document.pop("files")
     assert document == {"directory": str(tmp_path / "y"), "plugin_id": "x", "runtime": "python"}
-
-
-# --- entry points
-
-
-@pytest.mark.parametrize(
-    ("pyproject", "file"),
-    [
-        (None, "backend/main.py"),
-        ("", "backend/__main__.py"),
-        ('[tool.debugtool]\nentry = "start.py"', "start.py"),
-        ('[tool.debugtool]\nentry = "pkg"', "pkg/__main__.py"),
-        ("[tool.other]", "backend/main.py"),
-    ],
-)
-def test_entry_points(tmp_path: Path, pyproject: str | None, file: str) -> None:
-    if pyproject is not None:
-        (tmp_path / "pyproject.toml").write_text(pyproject)
-    (tmp_path / file).parent.mkdir(exist_ok=True)
-    (tmp_path / file).write_text("")
-    assert builds.find_entry(tmp_path) == tmp_path / file
-
-
-def test_no_entry_point(tmp_path: Path) -> None:
-    with pytest.raises(NotFound) as caught:
-        builds.find_entry(tmp_path)
-    assert caught.value.why == f"There is no {tmp_path}/backend/main.py and no {tmp_path}/backend/__main__.py."
-
-
-@pytest.mark.parametrize("content", ["[tool", "[tool.debugtool]\nentry = 5", '[tool.debugtool]\nentry = ""'])
-def test_a_broken_pyproject(tmp_path: Path, content: str) -> None:
-    (tmp_path / "pyproject.toml").write_text(content)
-    with pytest.raises(DebugtoolError) as caught:
-        builds.find_entry(tmp_path)
-    assert str(tmp_path / "pyproject.toml") in caught.value.what
-    assert caught.value.exit_code is ExitCode.FAILED
 
 
 # --- the launcher
