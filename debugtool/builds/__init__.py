@@ -2,14 +2,13 @@
 
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
-from debugtool.builds.interpreter import check_imports_agent, find_interpreter
+from debugtool.builds.interpreter import find_interpreter
 from debugtool.builds.project import Project, create_project, name_problem
 
 __all__ = [
     "EditableBuild",
     "Project",
     "build_editable",
-    "check_imports_agent",
     "create_project",
     "find_entry",
     "find_interpreter",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.builds.assets import copy_assets
-from debugtool.builds.entry import find_entry
-from debugtool.builds.interpreter import check_imports_agent, find_interpreter
+from debugtool.builds.entry import find_entry, source_roots
+from debugtool.builds.interpreter import check_interpreter, find_interpreter
 from debugtool.errors import DebugtoolError, NotFound, Unsupported
 from debugtool.files import make_directory, replace_file, write_failure
 from debugtool.manifest import (
@@ -26,20 +26,16 @@ from debugtool.system import goos_goarch
 _SHEBANG_MAX = 127
 _NO_PLAIN_QUOTES = re.compile(r"[\"$`\\'\n]")
 
-_LAUNCHER = """\
+_HEAD = """\
 {shebang}
 {marker}
 {source}{entry}
 {exec_line}# It runs the source tree, so an edit needs only a restart, and lets `debugtool attach` in: not for release.
-import sys
+"""
+_TAIL = """
 
-if not sys.flags.safe_path:
-    del sys.path[0]  # this directory: it holds the built plugin, no modules
-
-from debugtool.plugin import agent, editable
-
-agent.start(__file__)
-editable.run({entry!r}, root={root!r})
+start_agent({agent!r})
+run({entry!r}, project={project!r}, roots={roots!r})
 """
 
 
@@ -88,11 +84,12 @@ def build_editable(directory: Path) -> EditableBuild:
     manifest = _backend_manifest(directory)
     root = manifest.project_root
     entry = find_entry(root)
+    roots = source_roots(root, entry)
     interpreter = find_interpreter(root, os.environ.get("VIRTUAL_ENV"))
-    check_imports_agent(interpreter)
+    check_interpreter(interpreter, root, entry)
     dist = root / "dist"
     artefact = _artefact(manifest, dist)
-    text = launcher_text(interpreter, entry, root)
+    text = launcher_text(interpreter, entry, root, roots)
     try:
         make_directory(artefact.parent)
         copied = copy_assets(manifest, dist)
@@ -104,8 +101,14 @@ def build_editable(directory: Path) -> EditableBuild:
     return EditableBuild(manifest.id, artefact, entry, interpreter, tuple(copied), elapsed_ms)
 
 
-def launcher_text(interpreter: Path, entry: Path, root: Path) -> bytes:
+def launcher_text(interpreter: Path, entry: Path, root: Path, roots: list[Path]) -> bytes:
     """Write the program: a script with an absolute interpreter, because the host passes no environment to find one by.
+
+    Args:
+        interpreter: The Python that runs it.
+        entry: The source file that it runs.
+        root: The project.
+        roots: What `source_roots` gives.
 
     Raises:
         DebugtoolError: A path has a character that such a script cannot hold.
@@ -118,16 +121,15 @@ def launcher_text(interpreter: Path, entry: Path, root: Path) -> bytes:
             raise _unusable_path(interpreter, "it has a quote, a backslash, a dollar sign or a line break in it")
     if "\n" in f"{entry}{root}":
         raise _unusable_path(entry, "it has a line break in it")
-    text = _LAUNCHER.format(
-        shebang=shebang,
-        marker=EDITABLE_MARKER,
-        source=EDITABLE_SOURCE,
-        entry=str(entry),
-        root=str(root),
-        exec_line=exec_line,
+    head = _HEAD.format(
+        shebang=shebang, marker=EDITABLE_MARKER, source=EDITABLE_SOURCE, entry=entry, exec_line=exec_line
     )
+    here = Path(__file__).resolve()
+    body = here.with_name("launcher.py").read_text(encoding="utf-8")
+    agent = str(here.parents[1] / "plugin" / "agent")
+    tail = _TAIL.format(agent=agent, entry=str(entry), project=str(root), roots=[str(path) for path in roots])
     try:
-        return text.encode("utf-8")
+        return (head + body + tail).encode("utf-8")
     except UnicodeEncodeError as error:
         raise _unusable_path(entry, "it is not UTF-8") from error
 

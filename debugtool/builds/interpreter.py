@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,10 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from debugtool.builds.pyproject import python_projects, read_tools
-from debugtool.errors import DebugtoolError, TimedOut
+from debugtool.errors import DebugtoolError, TimedOut, Unsupported
 
+_OLDEST = (3, 8)  # what the debug agent runs in
+_OLDEST_FOR_PLUGINS = (3, 11)  # what debugtool.plugin runs in
 # The first entry of sys.path is the working directory here and the program's directory there: neither counts.
-_IMPORT_CHECK = "import sys; del sys.path[0]; from debugtool.plugin import agent, editable"
+_FACTS = "import sys; print(sys.implementation.name, *sys.version_info[:2]); sys.stdout.flush(); del sys.path[0]"
+_IMPORTS_DEBUGTOOL = re.compile(r"^\s*(from|import)\s+debugtool\b", re.MULTILINE)
 _TIMEOUT_S = 60.0
 
 
@@ -42,24 +47,27 @@ def find_interpreter(root: Path, virtual_env: str | None = None) -> Path:
     return environment.absolute() / "bin" / "python" if environment else Path(sys.executable)
 
 
-def check_imports_agent(interpreter: Path) -> None:
-    """See that an interpreter can run an editable debug build.
+def check_interpreter(interpreter: Path, root: Path, entry: Path) -> None:
+    """See that an interpreter can run an editable debug build, without any environment variable as under Grafana.
+
+    `debugtool.plugin` has to be installed for it only where the entry, or a source beside it, imports that.
 
     Raises:
-        DebugtoolError: It does not run, or cannot import `debugtool.plugin` without any environment variable, as under
-            Grafana.
+        DebugtoolError: It does not run, or cannot import `debugtool.plugin`.
+        Unsupported: It is no CPython, or older than 3.8.
         TimedOut: It did not end.
     """
-    command = [str(interpreter), "-c", _IMPORT_CHECK]
+    is_needed = any(_IMPORTS_DEBUGTOOL.search(_text(path)) for path in entry.parent.glob("*.py"))
+    command = [str(interpreter), "-c", f"{_FACTS}; import debugtool.plugin" if is_needed else _FACTS]
     try:
         done = subprocess.run(
-            command, env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+            command, env={}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise TimedOut(
-            f"{interpreter} did not import debugtool.plugin.",
+            f"{interpreter} did not start.",
             why=f"It had not ended after {_TIMEOUT_S:.0f} s.",
-            next_step=f'Run it and look: {interpreter} -c "import debugtool.plugin"',
+            next_step=f"Run it and look: {shlex.join(command)}",
         ) from error
     except OSError as error:
         raise DebugtoolError(
@@ -67,13 +75,35 @@ def check_imports_agent(interpreter: Path) -> None:
             why=f"{error.strerror}.",
             next_step=f"Make the virtual environment anew: python3 -m venv {interpreter.parents[1]}",
         ) from error
-    if done.returncode != 0:
-        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise DebugtoolError(
+    name, _, version = done.stdout.strip().partition(" ")
+    numbers = tuple(int(number) for number in version.split())
+    if numbers and (name != "cpython" or numbers < _OLDEST):
+        raise Unsupported(
             f"{interpreter} cannot run a debug build.",
-            why=f"Importing debugtool.plugin failed: {lines[-1] if lines else f'exit code {done.returncode}'}",
-            next_step=f"Install debugtool for the plugin: {interpreter} -m pip install debugtool",
+            why=f"It is {name} {'.'.join(map(str, numbers))}; the debugger needs CPython 3.8 or later.",
+            next_step="Make the plugin's environment with another Python.",
         )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise DebugtoolError(
+            f"{interpreter} cannot run the plugin.",
+            why=f"Importing debugtool.plugin failed: {reason}" if numbers else reason,
+            next_step=_how_to_install(root, interpreter, numbers),
+        )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _how_to_install(root: Path, interpreter: Path, version: tuple[int, ...]) -> str:
+    if version < _OLDEST_FOR_PLUGINS:
+        return "Make the plugin's environment with Python 3.11 or later, which debugtool.plugin needs."
+    for project in python_projects(root):
+        for lock, tool in (("uv.lock", "uv"), ("poetry.lock", "poetry")):
+            if (project / lock).is_file():
+                return f"Install debugtool for the plugin: {tool} add debugtool"
+    return f"Install debugtool for the plugin: {interpreter} -m pip install debugtool"
 
 
 def _project_environments(root: Path) -> Iterator[Path]:

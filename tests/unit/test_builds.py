@@ -124,7 +124,7 @@ def test_new_as_json(tmp_path: Path) -> None:
 
 def test_the_launcher_is_python_and_names_its_source(tmp_path: Path) -> None:
     program = tmp_path / "program"
-    program.write_bytes(launcher_text(PYTHON, ENTRY, Path("/src")))
+    program.write_bytes(launcher_text(PYTHON, ENTRY, Path("/src"), [ENTRY.parent]))
     first, marker, *_ = program.read_text().splitlines()
     assert (first, marker) == ("#!/opt/venv/bin/python", EDITABLE_MARKER)
     assert editable_source(program) == ENTRY
@@ -133,7 +133,7 @@ def test_the_launcher_is_python_and_names_its_source(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("directory", ["/opt/with space", "/opt/" + "x" * 120, "/opt/tab\there", "/opt/;rm -rf &"])
 def test_an_interpreter_that_the_kernel_would_cut_is_run_by_the_shell(directory: str) -> None:
-    text = launcher_text(Path(directory, "python"), ENTRY, Path("/src")).decode()
+    text = launcher_text(Path(directory, "python"), ENTRY, Path("/src"), [ENTRY.parent]).decode()
     compile(text, "program", "exec")
     line = next(line for line in text.splitlines() if "exec'" in line)
     assert text.startswith("#!/bin/sh\n")
@@ -143,21 +143,21 @@ def test_an_interpreter_that_the_kernel_would_cut_is_run_by_the_shell(directory:
 @pytest.mark.parametrize("length", [125, 126])
 def test_the_longest_interpreter_for_a_first_line(length: int) -> None:
     interpreter = Path("/" + "x" * (length - 3))  # with #! this many bytes
-    text = launcher_text(interpreter, ENTRY, Path("/src")).decode()
+    text = launcher_text(interpreter, ENTRY, Path("/src"), [ENTRY.parent]).decode()
     assert text.startswith(f"#!{interpreter}\n")
-    assert launcher_text(Path(f"{interpreter}xx"), ENTRY, Path("/src")).startswith(b"#!/bin/sh\n")
+    assert launcher_text(Path(f"{interpreter}xx"), ENTRY, Path("/src"), [ENTRY.parent]).startswith(b"#!/bin/sh\n")
 
 
 @pytest.mark.parametrize("character", ['"', "$", "`", "\\", "'", "\n"])
 def test_an_interpreter_that_needs_quoting_is_refused(character: str) -> None:
     with pytest.raises(DebugtoolError, match="Could not write a launcher"):
-        launcher_text(Path(f"/a {character}/python"), ENTRY, Path("/src"))
+        launcher_text(Path(f"/a {character}/python"), ENTRY, Path("/src"), [ENTRY.parent])
 
 
 def test_source_paths_of_any_text(tmp_path: Path) -> None:
     entry = Path('/src/it\'s "quoted" \\ {braces} é/main.py')
     program = tmp_path / "program"
-    program.write_bytes(launcher_text(PYTHON, entry, entry.parent))
+    program.write_bytes(launcher_text(PYTHON, entry, entry.parent, [entry.parent]))
     compile(program.read_bytes(), program, "exec")
     assert editable_source(program) == entry
 
@@ -165,7 +165,7 @@ def test_source_paths_of_any_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("entry", [Path("/a\nb/main.py"), Path(os.fsdecode(b"/\xff/main.py"))])
 def test_source_paths_that_no_script_can_name(entry: Path) -> None:
     with pytest.raises(DebugtoolError, match="Could not write a launcher"):
-        launcher_text(PYTHON, entry, entry.parent)
+        launcher_text(PYTHON, entry, entry.parent, [entry.parent])
 
 
 def test_other_programs_are_no_editable_builds(tmp_path: Path) -> None:

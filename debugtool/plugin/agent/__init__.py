@@ -12,7 +12,7 @@ import os
 import socket
 import threading
 
-from debugtool.plugin.agent import paths, payload
+from . import paths, payload  # relative: an editable build loads this package under a name of its own
 
 
 def start(executable: str) -> None:
