@@ -1,7 +1,7 @@
 """Editors' configuration: the one entry of ours in launch.json."""
 
 from debugtool.editors.entries import CONFIGURATION_NAME, DEFAULT_PORT, PathMapping, debugpy_entry, templates_directory
-from debugtool.editors.launch_json import LaunchJson, LaunchJsonError, entry_text, write_launch_json
+from debugtool.editors.launch_json import LaunchJson, LaunchJsonError, check_launch_json, entry_text, write_launch_json
 from debugtool.editors.workspace import find_workspace, path_mappings
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "LaunchJson",
     "LaunchJsonError",
     "PathMapping",
+    "check_launch_json",
     "debugpy_entry",
     "entry_text",
     "find_workspace",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,8 +74,8 @@ def write_launch_json(workspace: Path, entry: dict[str, object]) -> LaunchJson:
         LaunchJsonError: The file is broken, or cannot be read or written. It is as it was.
     """
     path = workspace / ".vscode" / "launch.json"
-    for _ in range(_ATTEMPTS):
-        try:
+    with _failures(path, entry):
+        for _ in range(_ATTEMPTS):
             before = _read(path)
             after = merge_entry(before, entry)
             if after == before:
@@ -81,17 +84,40 @@ def write_launch_json(workspace: Path, entry: dict[str, object]) -> LaunchJson:
             if _read(path) == before:
                 _write(path, after)
                 return LaunchJson(path, True, entry)
-        except (JsoncError, _NotOurShape) as error:
-            raise LaunchJsonError(path, f"It is not a launch.json that VS Code reads: {error}.", entry) from error
-        except UnicodeDecodeError as error:
-            raise LaunchJsonError(path, f"It is not UTF-8: {error.reason} at byte {error.start}.", entry) from error
-        except PermissionError as error:
-            why = f"{error.strerror}: {error.filename or path}."
-            raise LaunchJsonError(path, why, entry, ExitCode.REFUSED) from error
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
-            why = f"{error.strerror}: {error.filename or path}." if isinstance(error, OSError) else f"{error}."
-            raise LaunchJsonError(path, why, entry) from error
     raise LaunchJsonError(path, "Another program kept writing it.", entry)
+
+
+def check_launch_json(workspace: Path, entry: dict[str, object]) -> Path:
+    """See that `write_launch_json` could do its work, as far as that shows without writing; give the file's path.
+
+    Raises:
+        LaunchJsonError: It could not.
+    """
+    path = workspace / ".vscode" / "launch.json"
+    with _failures(path, entry):
+        merge_entry(_read(path), entry)
+        _refuse_read_only(path)
+        nearest = next(place for place in (path.parent, *path.parent.parents) if place.exists())
+        if not os.access(nearest, os.W_OK):  # a file is replaced, so its directory counts
+            raise PermissionError(errno.EACCES, "The directory cannot be written", str(nearest))
+    return path
+
+
+@contextlib.contextmanager
+def _failures(path: Path, entry: dict[str, object]) -> Iterator[None]:
+    """Put what goes wrong with a launch.json into words."""
+    try:
+        yield
+    except (JsoncError, _NotOurShape) as error:
+        raise LaunchJsonError(path, f"It is not a launch.json that VS Code reads: {error}.", entry) from error
+    except UnicodeDecodeError as error:
+        raise LaunchJsonError(path, f"It is not UTF-8: {error.reason} at byte {error.start}.", entry) from error
+    except PermissionError as error:
+        why = f"{error.strerror}: {error.filename or path}."
+        raise LaunchJsonError(path, why, entry, ExitCode.REFUSED) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symlinks, before Python 3.13
+        why = f"{error.strerror}: {error.filename or path}." if isinstance(error, OSError) else f"{error}."
+        raise LaunchJsonError(path, why, entry) from error
 
 
 class _NotOurShape(ValueError):

@@ -1,16 +1,18 @@
 """Run one small Python payload inside a live interpreter."""
 
 from debugtool.inject.bootstrap import Bootstrap
-from debugtool.inject.injectors import METHODS, Injected, Injector, choose_injectors, inject
-from debugtool.inject.readiness import check_state, wait_until_ready
+from debugtool.inject.injectors import METHODS, Injected, Injector, all_injectors, choose_injectors, inject
+from debugtool.inject.readiness import check_state, find_py_spy, wait_until_ready
 
 __all__ = [
     "METHODS",
     "Bootstrap",
     "Injected",
     "Injector",
+    "all_injectors",
     "check_state",
     "choose_injectors",
+    "find_py_spy",
     "inject",
     "wait_until_ready",
 ]

@@ -109,7 +109,7 @@ def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:
     Source:
         `py-spy dump --json`.
     """
-    program = shutil.which("py-spy", path=sysconfig.get_path("scripts")) or shutil.which("py-spy")
+    program = find_py_spy()
     if program is None:
         raise Unsupported("py-spy is missing.", why="it proves that a target is ready", next_step="pip install py-spy")
     command = [program, "dump", "--nonblocking", "--json", "--pid", str(target.pid)]
@@ -128,6 +128,11 @@ def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:
         raise NotReadable(f"py-spy: {first[0] if first else f'exit code {answer.returncode}'}")
     threads: list[dict[str, Any]] = json.loads(answer.stdout)
     return threads
+
+
+def find_py_spy() -> str | None:
+    """Find py-spy: the one installed beside debugtool, else the one on the PATH."""
+    return shutil.which("py-spy", path=sysconfig.get_path("scripts")) or shutil.which("py-spy")
 
 
 def is_permission_error(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import logging
 import os
@@ -12,9 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, DebugpyTarget, Tasks, let_run
-from debugtool.errors import AddressInUse, DebugtoolError, Refused
+from debugtool.errors import DebugtoolError, Refused
 from debugtool.relay.client import ClientSession
-from debugtool.system import listener_owner, loopback_peer_uid
+from debugtool.system import explain_bind, loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class Relay:
                 lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.host, self.port
             )
         except OSError as error:
-            raise _explain_bind(self.host, self.port, error) from error
+            raise explain_bind(self.host, self.port, error) from error
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -212,20 +211,3 @@ def check_host(host: str, allow_remote: bool) -> None:
             why="whoever reaches the debug port runs code as the plugin's user, without a password",
             next_step="leave --host out and forward the port (ssh -L 3222:127.0.0.1:3222), or add --allow-remote",
         )
-
-
-def _explain_bind(host: str, port: int, error: OSError) -> DebugtoolError:
-    if error.errno != errno.EADDRINUSE:
-        return DebugtoolError(f"Could not listen on {host}:{port}.", why=str(error), next_step="choose another --port")
-    owner = listener_owner(port)
-    if owner is None:
-        who = "somebody listens there"
-    elif owner.process is None:
-        who = f"a process of user {owner.uid} listens there"
-    else:
-        who = f"pid {owner.process.pid} ({owner.process.name}) of user {owner.uid} listens there"
-    return AddressInUse(
-        f"Could not listen on {host}:{port}: the address is in use.",
-        why=who,
-        next_step="end that process, or choose another --port (0 takes a free one)",
-    )

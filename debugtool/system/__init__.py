@@ -10,7 +10,7 @@ PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
     from debugtool.system.faults import FAULT_POINTS, fault_point
-    from debugtool.system.permission import Credentials, Permission, examine, read_scope
+    from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
     from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from debugtool.system.tcp import (
         Listener,
         TcpSocket,
+        explain_bind,
         listener_owner,
         loopback_peer_uid,
         parse_tcp,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         socket_inodes,
         tcp_sockets,
     )
+    from debugtool.system.trace_probe import try_tracing_a_child
     from debugtool.system.words import printable
 
 __all__ = [
@@ -41,10 +43,12 @@ __all__ = [
     "TcpSocket",
     "ask_on_terminal",
     "examine",
+    "explain_bind",
     "explain_refusal",
     "fault_point",
     "find_sessions",
     "goos_goarch",
+    "in_initial_pid_namespace",
     "is_same_process",
     "listener_owner",
     "loopback_peer_uid",
@@ -60,6 +64,7 @@ __all__ = [
     "start_ticks",
     "tcp_sockets",
     "temporarily_relax_ptrace_scope",
+    "try_tracing_a_child",
     "wait_for_exit",
     "why_not",
 ]
@@ -68,7 +73,7 @@ __all__ = [
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
     "faults": ("FAULT_POINTS", "fault_point"),
-    "permission": ("Credentials", "Permission", "examine", "read_scope"),
+    "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
     "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
@@ -78,6 +83,7 @@ _HOMES = {
     "tcp": (
         "Listener",
         "TcpSocket",
+        "explain_bind",
         "listener_owner",
         "loopback_peer_uid",
         "parse_tcp",
@@ -85,6 +91,7 @@ _HOMES = {
         "socket_inodes",
         "tcp_sockets",
     ),
+    "trace_probe": ("try_tracing_a_child",),
     "words": ("printable",),
 }
 

@@ -17,6 +17,9 @@ _CAP_SYS_PTRACE = 1 << 19
 # Where the initial user namespace maps every uid to itself. Source: user_namespaces(7).
 _INITIAL_UID_MAP = ["0", "0", "4294967295"]
 
+# The first pid namespace's number. Source: PROC_PID_INIT_INO in include/linux/proc_ns.h.
+_INITIAL_PID_NAMESPACE = "pid:[4026531836]"
+
 _NAMESPACES = ("user", "pid", "mnt", "net")
 
 
@@ -208,6 +211,14 @@ def _in_initial_user_namespace(proc: Path) -> bool:
     try:
         return (proc / "self/uid_map").read_text().split() == _INITIAL_UID_MAP
     except OSError:  # a kernel without user namespaces
+        return True
+
+
+def in_initial_pid_namespace(proc: Path = PROC) -> bool:
+    """Say whether we see every process of the machine, as nobody does in a container."""
+    try:
+        return str((proc / "self/ns/pid").readlink()) == _INITIAL_PID_NAMESPACE
+    except OSError:  # a kernel without pid namespaces
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import struct
@@ -10,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from debugtool.errors import AddressInUse, DebugtoolError
 from debugtool.model import ProcessRef
 from debugtool.system.words import printable
 
@@ -152,6 +154,24 @@ def listener_owner(port: int, *, proc: Path = PROC) -> Listener | None:
         if found.state == LISTEN and found.local[1] == port:
             return Listener(found.uid, _holder(found.inode, proc))
     return None
+
+
+def explain_bind(host: str, port: int, error: OSError) -> DebugtoolError:
+    """Say why we could not listen on an address, and who does where it is in use: the error to raise, `from error`."""
+    if error.errno != errno.EADDRINUSE:
+        return DebugtoolError(f"Could not listen on {host}:{port}.", why=str(error), next_step="choose another --port")
+    owner = listener_owner(port)
+    if owner is None:
+        who = "somebody listens there"
+    elif owner.process is None:
+        who = f"a process of user {owner.uid} listens there"
+    else:
+        who = f"pid {owner.process.pid} ({owner.process.name}) of user {owner.uid} listens there"
+    return AddressInUse(
+        f"Could not listen on {host}:{port}: the address is in use.",
+        why=who,
+        next_step="end that process, or choose another --port (0 takes a free one)",
+    )
 
 
 def _holder(inode: int, proc: Path) -> ProcessRef | None:

@@ -16,6 +16,7 @@ import pytest
 from process_targets import NOBODY, WAITING, Running, running
 
 from debugtool.errors import ExitCode
+from debugtool.system import try_tracing_a_child
 
 PROBE = WAITING.with_name("trace_probe.py")
 WITHOUT_PTRACE = ("capsh", "--drop=cap_sys_ptrace", "--", "-c", 'exec "$0" "$@"')
@@ -98,6 +99,14 @@ def test_a_seccomp_filter_that_forbids_ptrace() -> None:
         report = probe(process.pid, "--seccomp")
     assert (report["errno"], report["predicted"], report["cause"]) == ("EPERM", None, "seccomp")
     assert report["next"].startswith("Run debugtool outside the container")
+
+
+def test_a_child_is_traced_to_see_whether_a_filter_forbids_it() -> None:
+    assert try_tracing_a_child() is None
+    code = "from debugtool.system import try_tracing_a_child; print(try_tracing_a_child().details['cause'])"
+    command = [sys.executable, str(PROBE.with_name("forbid_ptrace.py")), sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("seccomp\n", "")
 
 
 def test_a_zombie_has_ended() -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from debugtool.editors import LaunchJsonError, PathMapping, debugpy_entry, templates_directory, write_launch_json
+from debugtool.editors import (
+    LaunchJsonError,
+    PathMapping,
+    check_launch_json,
+    debugpy_entry,
+    templates_directory,
+    write_launch_json,
+)
 from debugtool.editors.jsonc import JsoncError, parse
 from debugtool.errors import ExitCode
 from debugtool.output import error_document, error_text
@@ -181,6 +188,9 @@ def test_files_that_vs_code_would_not_read_are_left_alone(launch_json: Path, con
     with pytest.raises(LaunchJsonError) as caught:
         write_launch_json(launch_json.parents[1], ENTRY)
     assert why in caught.value.why
+    with pytest.raises(LaunchJsonError) as foreseen:
+        check_launch_json(launch_json.parents[1], ENTRY)
+    assert foreseen.value.why == caught.value.why
     assert launch_json.read_bytes() == content
     assert list(launch_json.parent.iterdir()) == [launch_json]
 
@@ -228,7 +238,14 @@ def test_a_read_only_file_is_refused_for_root_too(launch_json: Path) -> None:
         write_launch_json(launch_json.parents[1], ENTRY)
     assert caught.value.exit_code is ExitCode.REFUSED
     assert caught.value.why == f"The file is read-only: {launch_json}."
+    with pytest.raises(LaunchJsonError, match="was left as it is"):
+        check_launch_json(launch_json.parents[1], ENTRY)
     assert launch_json.read_text() == "{}"
+
+
+def test_a_look_whether_it_could_be_written_writes_nothing(tmp_path: Path) -> None:
+    assert check_launch_json(tmp_path, ENTRY) == tmp_path / ".vscode" / "launch.json"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o664, 0o640])

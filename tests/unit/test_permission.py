@@ -11,7 +11,7 @@ import pytest
 
 from debugtool.errors import ProcessGone
 from debugtool.output import error_text
-from debugtool.system import Cause, Permission, examine, explain_refusal, why_not
+from debugtool.system import Cause, Permission, examine, explain_refusal, in_initial_pid_namespace, why_not
 from debugtool.system.permission import parse_status
 from debugtool.system.refusal import DOCS
 
@@ -248,6 +248,14 @@ def test_a_capability_of_another_user_namespace_does_not_count(proc: Path) -> No
     assert refusal is not None
     assert refusal.cause is Cause.RESTRICTED
     assert "no CAP_SYS_PTRACE in its user namespace" in refusal.why
+
+
+def test_the_first_pid_namespace_is_known_by_its_number(proc: Path) -> None:
+    assert not in_initial_pid_namespace(proc)
+    link = proc / str(OURS) / "ns" / "pid"
+    link.unlink()
+    link.symlink_to("pid:[4026531836]")
+    assert in_initial_pid_namespace(proc)
 
 
 def test_namespaces_of_another_user_are_unknown(proc: Path) -> None:
