@@ -22,6 +22,7 @@ COMMANDS = {
     "health": "Ask a running plugin for its health.",
     "query": "Send a query to a running plugin.",
     "resource": "Call a resource of a running plugin.",
+    "doctor": "Say what would stop an attach or a build here.",
 }
 
 

@@ -2,13 +2,14 @@
 
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
-from debugtool.builds.interpreter import find_interpreter
+from debugtool.builds.interpreter import check_interpreter, find_interpreter
 from debugtool.builds.project import Project, create_project, name_problem
 
 __all__ = [
     "EditableBuild",
     "Project",
     "build_editable",
+    "check_interpreter",
     "create_project",
     "find_entry",
     "find_interpreter",

@@ -18,7 +18,7 @@ LEVELS: list[set[str]] = [
     {"manifest"},
     {"processes", "inject", "debuggers", "editors", "builds"},
     {"relay", "devhost"},
-    {"session"},
+    {"session", "doctor"},
     {"commands"},
     {"cli"},
     {"__main__"},
