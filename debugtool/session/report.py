@@ -6,6 +6,12 @@ import sys
 from typing import Protocol
 
 from debugtool import output
+from debugtool.model import Build
+
+_RELEASE = (
+    "This is a release build: its asserts may be off and its code is optimised. "
+    "debugtool build --debug makes one to debug."
+)
 
 
 class Report(Protocol):
@@ -36,7 +42,8 @@ def event_text(event: str, fields: dict[str, object]) -> str:
         case "waiting":
             return f"Waiting for {fields['name']} to appear. Ctrl-C ends the wait."
         case "target":
-            return f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
+            text = f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
+            return f"{text}\n{_RELEASE}" if fields.get("build") == Build.RELEASE else text
         case "ready" if fields.get("reused"):
             return (
                 f"Attached already, by pid {fields['session_pid']}: listening on {fields['host']}:{fields['port']}. "

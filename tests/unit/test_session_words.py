@@ -15,6 +15,14 @@ READY = {"host": "127.0.0.1", "port": 3222, "method": "ptrace", "elapsed_ms": 25
 EVENTS = [
     ("waiting", {"name": "my-datasource"}, "Waiting for my-datasource to appear. Ctrl-C ends the wait."),
     ("target", {"name": "my-datasource", "pid": 7}, "Attaching to my-datasource (pid 7) ..."),
+    ("target", {"name": "my-datasource", "pid": 7, "build": "source"}, "Attaching to my-datasource (pid 7) ..."),
+    (
+        "target",
+        {"name": "my-datasource", "pid": 7, "build": "release"},
+        "Attaching to my-datasource (pid 7) ...\n"
+        "This is a release build: its asserts may be off and its code is optimised. "
+        "debugtool build --debug makes one to debug.",
+    ),
     ("ready", READY, "Ready: listening on 127.0.0.1:3222 (ptrace, 250.1 ms; a thread stood still for 3.25 ms)."),
     (
         "ready",
