@@ -128,7 +128,8 @@ def _machine(request: DoctorRequest, running: Target | None, manifest: Manifest 
         tools.check_delve(is_go),
         at_most(Status.WARNING if manifest is None or is_go else Status.PROBLEM, tools.check_build_programs()),
         places.check_port(request.port, running),
-        places.check_runtime_directory(running.uid if running else os.geteuid()),
+        # root meets a plugin in the plugin's own user's directory
+        places.check_runtime_directory(running.uid if running and os.geteuid() == 0 else os.geteuid()),
         places.check_sessions(),
     ]
     plugin_dir = running.plugin_dir if running else None

@@ -101,9 +101,6 @@ def check_surroundings(target: Target) -> Finding:
         apart.append("another pid namespace, so its pid is another one there")
     if not same.get("net", True):
         apart.append("another network namespace, so it cannot reach our port")
-    meeting = Path(paths.runtime_dir(target.uid)).parent
-    if not same.get("mnt", True) and not _sees(target.pid, meeting):
-        apart.append(f"another {meeting} than ours")
     if apart:
         return Finding(
             "surroundings",
@@ -112,14 +109,27 @@ def check_surroundings(target: Target) -> Finding:
             f"it has {'; '.join(apart)}",
             "run debugtool in that container, for example: docker exec -it CONTAINER debugtool attach NAME",
         )
+    meeting = Path(paths.runtime_dir(target.uid)).parent
+    if not _sees(target.pid, meeting):
+        return Finding(
+            "surroundings",
+            Status.PROBLEM,
+            f"{target} has another {meeting} than debugtool.",
+            "they meet there; systemd's PrivateTmp, a container or a chroot gives a process a directory of its own",
+            f"run debugtool where it sees the same: sudo nsenter -t {target.pid} --mount "
+            f"debugtool attach --pid {target.pid}",
+        )
     return Finding("surroundings", Status.OK, "It shares our namespaces, or what an attach needs of them.")
 
 
 def _sees(pid: int, directory: Path) -> bool:
+    """Say whether a process has the same directory under this name; True where we may not look."""
     try:
         return os.path.samestat(directory.stat(), Path(f"/proc/{pid}/root{directory}").stat())
-    except OSError:  # not there, or closed to us
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # another user's: what stands in the way there is found elsewhere
 
 
 def check_agent(target: Target) -> Finding | None:
