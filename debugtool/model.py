@@ -53,6 +53,8 @@ class Target:
         cwd: Its working directory, None when it cannot be read.
         plugin_dir: Directory of its plugin.json, None without one.
         venv: Root of the virtual environment it runs in, None without one.
+        libpython: The library that holds its interpreter, by the path it has for the process; None when that is in the
+            program itself, or unknown. That of a frozen program lies in the directory it runs from (`sys._MEIPASS`).
     """
 
     pid: int
@@ -72,6 +74,7 @@ class Target:
     cwd: Path | None = None
     plugin_dir: Path | None = None
     venv: Path | None = None
+    libpython: Path | None = None
     command_line: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:

@@ -4,6 +4,11 @@ from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
 from debugtool.debuggers.location import debugpy_directory
+from debugtool.debuggers.standard_library import (
+    StandardLibrary,
+    find_standard_library,
+    standard_library_directories,
+)
 from debugtool.debuggers.tasks import Tasks
 
 __all__ = [
@@ -13,7 +18,10 @@ __all__ = [
     "DebuggerChannel",
     "DebugpyTarget",
     "Message",
+    "StandardLibrary",
     "Tasks",
     "debugpy_directory",
+    "find_standard_library",
     "let_run",
+    "standard_library_directories",
 ]

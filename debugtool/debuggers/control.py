@@ -62,7 +62,8 @@ class ControlChannel:
         base = paths.make_runtime_dir(self.target.uid)
         remove_abandoned(Path(base))
         self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
-        sources = [Path(payload.__file__), Path(payload.__file__).with_name("letting_go.py")]
+        names = ("payload.py", "letting_go.py", "frozen.py")
+        sources = [Path(payload.__file__).with_name(name) for name in names]
         copies = [shutil.copyfile(source, self.directory / source.name) for source in sources]
         self._server = await asyncio.start_unix_server(
             lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.socket

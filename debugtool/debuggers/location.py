@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from debugtool.errors import Unsupported
@@ -35,17 +36,43 @@ def debugpy_directory(target: Target) -> Path:
     linked = is_readable_by(package / "__init__.py", target.uid)
     # The name tells installations apart, and versions of a copied one: side by side they do not take turns.
     installation = f"{package} {(package / '_version.py').stat().st_mtime_ns}"
-    mark = hashlib.sha256(os.fsencode(installation)).hexdigest()[:12]
-    base = Path(paths.make_runtime_dir(target.uid)) / f"debugpy-{'link' if linked else 'copy'}-{mark}"
-    if not (base / "debugpy" / "__init__.py").exists():
+
+    def fill(directory: Path) -> None:
+        if linked:
+            (directory / "debugpy").symlink_to(package)
+        else:
+            shutil.copytree(package, directory / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
+
+    return _made_once(f"debugpy-{'link' if linked else 'copy'}", installation, target.uid, "debugpy/__init__.py", fill)
+
+
+def private_copy(directory: Path, name: str, uid: int, leave_out: Iterable[str]) -> Path:
+    """Copy a directory that a user cannot read to the runtime directory of that user, once.
+
+    Args:
+        directory: What to copy.
+        name: Start of the copy's name.
+        uid: The user.
+        leave_out: Patterns of names that are not copied.
+    """
+    ignore = shutil.ignore_patterns(*leave_out)
+
+    def fill(base: Path) -> None:
+        shutil.copytree(directory, base, ignore=ignore, dirs_exist_ok=True)
+
+    return _made_once(f"{name}-copy", f"{directory} {directory.stat().st_mtime_ns}", uid, "os.py", fill)
+
+
+def _made_once(name: str, source: str, uid: int, proof: str, fill: Callable[[Path], None]) -> Path:
+    """Make a directory for a user, unless it is there: `proof` is a file in it, `source` tells it from others."""
+    mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
+    base = Path(paths.make_runtime_dir(uid)) / f"{name}-{mark}"
+    if not (base / proof).exists():
         shutil.rmtree(base, ignore_errors=True)
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place
         beside = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=base.parent))
-        if linked:
-            (beside / "debugpy").symlink_to(package)
-        else:
-            shutil.copytree(package, beside / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
-        _hand_over(beside, target.uid)
+        fill(beside)
+        _hand_over(beside, uid)
         try:
             beside.rename(base)
         except OSError:

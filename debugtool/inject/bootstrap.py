@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +25,21 @@ def report(text):
             channel.close()
     except OSError:
         pass
+def load(path):
+    with open(path) as file:
+        code = compile(file.read(), path, "exec")
+    names = {{"__name__": "debugtool_payload", "__file__": path}}
+    exec(code, names)
+    return names
 def boot(path, arguments):
     try:
-        import json
-        with open(path) as file:
-            code = compile(file.read(), path, "exec")
-        names = {{"__name__": "debugtool_payload", "__file__": path}}
-        exec(code, names)
-        names["run"](json.loads(arguments))
+        if arguments["library"]:
+            frozen = load(path.rpartition("/")[0] + "/frozen.py")
+            arguments["completion"] = frozen["complete"](arguments)
+        load(path)["run"](arguments)
     except BaseException as error:
+        if "completion" in arguments:
+            arguments["completion"].withdraw()
         try:
             import traceback
             text = traceback.format_exc()
@@ -59,6 +64,7 @@ class Bootstrap:
         token: Proves to the session that it is this payload that connects.
         debugpy: Directory that holds the `debugpy` package.
         uid: User that the session belongs to.
+        library: For a frozen program: a standard library that fits it, and the directory of its extension modules.
     """
 
     payload: Path
@@ -66,6 +72,7 @@ class Bootstrap:
     token: str
     debugpy: Path
     uid: int
+    library: tuple[Path, ...] = ()
 
     @property
     def arguments(self) -> dict[str, object]:
@@ -76,12 +83,13 @@ class Bootstrap:
             "token": self.token,
             "debugpy": str(self.debugpy),
             "uid": self.uid,
+            "library": [str(directory) for directory in self.library],
         }
 
     @property
     def text(self) -> str:
         """Python text that starts the payload in a thread of its own, in one line, for CPython 3.8 and later."""
         program = _PROGRAM.format(
-            path=str(self.payload), arguments=json.dumps(self.arguments), socket=str(self.socket), token=self.token
+            path=str(self.payload), arguments=self.arguments, socket=str(self.socket), token=self.token
         )
         return _LINE.format(program=program)

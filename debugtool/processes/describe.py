@@ -67,6 +67,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         cwd=table.cwd(seen),
         plugin_dir=candidate.manifest.directory if candidate.manifest else None,
         venv=_venv(seen, table) if program.runtime is Runtime.CPYTHON else None,
+        libpython=Path(program.libpython) if program.libpython else None,
         command_line=seen.argv,
     )
 

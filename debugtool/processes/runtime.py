@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from debugtool.model import Runtime
-from debugtool.processes.elf import elf_sections
 from debugtool.processes.scan import PROC
+from debugtool.system import elf_sections, python_version_in
 
 # Source: PyInstaller's bootloader, pyi_archive.h: magic, length, table of contents (offset, length), version, library.
 _PYINSTALLER_MAGIC = b"MEI\014\013\012\013\016"
@@ -27,8 +27,6 @@ _GO_STRINGS_AT = 32
 _SECTION_BYTES = 64 << 20
 
 _LIBPYTHON = re.compile(r"(/.*/libpython(3\.\d+)[a-z]*\.so[.\d]*)(?: \(deleted\))?$", re.MULTILINE)
-_PATCH_LEVEL = re.compile(rb"(\d{1,2}(?:(?:a|b|rc)\d+)?\+?)\0")
-_DIGITS_AND_DOT = frozenset(b"%c" % character for character in b"0123456789.")
 _PYTHON_PROGRAM = re.compile(r"python(3\.\d+|3)?[a-z]*")
 
 
@@ -41,19 +39,20 @@ class Program:
         version: "3.11.7", "3.11" when only that can be told, "go1.26.8", or None.
         optimised: Whether a Go program was built with optimisation; None for others.
         bootloader: It is a PyInstaller program without Python in it: the Python runs in a child.
+        libpython: The library it has loaded that holds its interpreter, by the path it has there.
     """
 
     runtime: Runtime
     version: str | None = None
     optimised: bool | None = None
     bootloader: bool = False
+    libpython: str | None = None
 
 
 OTHER = Program(Runtime.OTHER)
 _PYINSTALLER = Program(Runtime.FROZEN, bootloader=True)
 
 _known_programs: dict[tuple[int, int, int], Program] = {}
-_known_versions: dict[tuple[int, int, int], str | None] = {}
 
 
 def _identity(path: str) -> tuple[int, int, int]:
@@ -142,38 +141,6 @@ def parse_pyinstaller_cookie(data: bytes) -> Program:
     return replace(_PYINSTALLER, version=f"{version // 100}.{version % 100}")
 
 
-def python_version_in(path: str, minor: str) -> str | None:
-    """Find the full version of a CPython of known minor version in its library or program file.
-
-    Source:
-        PY_VERSION (Include/patchlevel.h) stands in the read-only data as a C string, "3.11.7". The linker may have made
-        it the end of a longer one.
-    """
-    try:
-        key = _identity(path)
-        if key not in _known_versions:
-            with open(path, "rb") as file:  # noqa: PTH123 - `path` is text everywhere here
-                offset, size = elf_sections(file).get(".rodata", (0, 0))
-                file.seek(offset)
-                _known_versions[key] = find_version(file.read(min(size, _SECTION_BYTES)), minor)
-        return _known_versions[key]
-    except OSError:
-        return None
-
-
-def find_version(data: bytes, minor: str) -> str | None:
-    """Find "3.11.7" for the minor version "3.11" among C strings."""
-    prefix = minor.encode() + b"."
-    at = data.find(prefix)
-    # find() and one match per hit: a regular expression over the whole takes 80 ms.
-    while at >= 0:
-        match = _PATCH_LEVEL.match(data, at + len(prefix))
-        if match and data[at - 1 : at] not in _DIGITS_AND_DOT:
-            return f"{minor}.{match[1].decode()}"
-        at = data.find(prefix, at + 1)
-    return None
-
-
 def runtime_of(pid: int, *, proc: Path = PROC, maps: str | None = None) -> Program:
     """Say what executes a process.
 
@@ -194,9 +161,14 @@ def runtime_of(pid: int, *, proc: Path = PROC, maps: str | None = None) -> Progr
     library = _LIBPYTHON.search(read_maps(pid, proc) if maps is None else maps)
     if library:
         version = python_version_in(f"{base}/root{library[1]}", library[2]) or library[2]
-        frozen = program.bootloader or "/_MEI" in library[1] or "/_internal/" in library[1]
-        return Program(Runtime.FROZEN if frozen else Runtime.CPYTHON, version)
+        frozen = program.bootloader or _is_bundle(f"{base}/root{library[1].rpartition('/')[0]}")
+        return Program(Runtime.FROZEN if frozen else Runtime.CPYTHON, version, libpython=library[1])
     if named:
         minor = named[1] if named[1] and "." in named[1] else None
         return Program(Runtime.CPYTHON, (python_version_in(f"{base}/exe", minor) or minor) if minor else None)
     return program
+
+
+def _is_bundle(directory: str) -> bool:
+    """Tell whether PyInstaller made a directory, whatever it is called: what the interpreter starts with lies there."""
+    return os.path.exists(f"{directory}/base_library.zip")  # noqa: PTH110 - `directory` is text everywhere here

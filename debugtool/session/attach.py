@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from debugtool import system
-from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory
+from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory, standard_library_directories
 from debugtool.errors import DebugtoolError, Refused, Unsupported
 from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
-from debugtool.model import Runtime, Target
+from debugtool.model import Build, Runtime, Target
 from debugtool.relay import Relay, check_host
 from debugtool.session.report import Report
 
@@ -221,6 +221,7 @@ async def _debugger_inside(
 ) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
     """Bring the debugger into the target, proven by a DAP handshake; let it go at the end."""
     target = request.target
+    library = _library_for(request)
     async with ControlChannel(target) as control:
         system.fault_point("control")
         bootstrap = Bootstrap(
@@ -229,6 +230,7 @@ async def _debugger_inside(
             token=control.token,
             debugpy=debugpy_directory(target),
             uid=os.geteuid(),
+            library=library,
         )
         injected = await _or_stop(_injection(request, bootstrap), stop)
         system.fault_point("injected")
@@ -238,6 +240,17 @@ async def _debugger_inside(
             await debugger.verify()
             system.fault_point("verified")
             yield debugger, injected
+
+
+def _library_for(request: AttachRequest) -> tuple[Path, ...]:
+    """Find what a frozen program lacks of the standard library; a debug build has all of it.
+
+    Raises:
+        Unsupported: No CPython of its version is on this machine.
+    """
+    if request.target.runtime is not Runtime.FROZEN or request.target.build is Build.DEBUG:
+        return ()
+    return standard_library_directories(request.target)
 
 
 def _injection(request: AttachRequest, bootstrap: Bootstrap) -> asyncio.Future[Injected]:

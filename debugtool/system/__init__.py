@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
+    from debugtool.system.elf import elf_sections
     from debugtool.system.faults import FAULT_POINTS, fault_point
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
     from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
     from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
+    from debugtool.system.python_version import find_version, python_version_in
     from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
     from debugtool.system.sessions import SessionRecord, find_sessions, registered, sole_session, start_ticks
     from debugtool.system.tcp import (
@@ -42,11 +44,13 @@ __all__ = [
     "SessionRecord",
     "TcpSocket",
     "ask_on_terminal",
+    "elf_sections",
     "examine",
     "explain_bind",
     "explain_refusal",
     "fault_point",
     "find_sessions",
+    "find_version",
     "goos_goarch",
     "in_initial_pid_namespace",
     "is_same_process",
@@ -57,6 +61,7 @@ __all__ = [
     "peer_uid",
     "pipe_holders",
     "printable",
+    "python_version_in",
     "read_scope",
     "registered",
     "socket_inodes",
@@ -72,11 +77,13 @@ __all__ = [
 # Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
+    "elf": ("elf_sections",),
     "faults": ("FAULT_POINTS", "fault_point"),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
     "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
+    "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
     "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "start_ticks"),

@@ -8,8 +8,8 @@ import struct
 import pytest
 
 from debugtool.model import Runtime
-from debugtool.processes.elf import elf_sections
-from debugtool.processes.runtime import find_version, parse_go_buildinfo, parse_pyinstaller_cookie
+from debugtool.processes.runtime import parse_go_buildinfo, parse_pyinstaller_cookie
+from debugtool.system import elf_sections, find_version
 
 
 def varint_string(data: bytes) -> bytes:

@@ -73,6 +73,9 @@ class Session:
         self.db: Any = None
         self.is_tracing = False
         self.undo = beside("letting_go")
+        self.frozen = beside("frozen")
+        self.root: str | None = getattr(sys, "_MEIPASS", None) if getattr(sys, "frozen", False) else None
+        self.own_code: list[str] = []
         self.quiets_children = False
         self.breakpointhook: Any = None
 
@@ -98,6 +101,8 @@ class Session:
         finally:
             self.channel = None
             self.release()
+            if "completion" in self.arguments:
+                self.arguments["completion"].withdraw()
             tidy(os.path.dirname(self.arguments["socket"]))
 
     def say(self, event: str, **fields: object) -> None:
@@ -115,11 +120,12 @@ class Session:
         try:
             if name == "load":
                 self.load()
-                self.say("loaded", debugpy=self.version)
+                self.say("loaded", debugpy=self.version, root=self.root)
             elif name == "probe":
                 self.probe(command["host"], command["port"], command["token"])
                 self.say("probed")
             elif name == "connect":
+                self.own_code = command.get("own_code", [])
                 self.connect(command["host"], command["port"], command["token"])
                 self.say("connected")
             elif name == "release":
@@ -161,6 +167,8 @@ class Session:
         self.pydevd = pydevd
         self.version = debugpy.__version__
         package = os.path.dirname(os.path.abspath(debugpy.__file__))
+        if self.root is not None:
+            self.frozen.prepare(self.root)
         self.hidden = (package, os.path.realpath(package), os.path.dirname(os.path.abspath(__file__)))
         if self.fix_main_thread:
             self.fix_main_thread = False
@@ -211,6 +219,8 @@ class Session:
     def open_connection(self, host: str, port: int) -> socket.socket:
         """Connect for pydevd, which has threads already: from here on there is something to release."""
         db = self.db = self.pydevd.get_global_debugger()
+        if self.root is not None:
+            self.frozen.tell_own_code(db, self.own_code, self.arguments)
         initialize_network = db.initialize_network
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)
@@ -267,7 +277,7 @@ def words_for_failure() -> str:
 
 def tidy(directory: str) -> None:
     """Remove the session's private directory, which a debugtool that was killed could not remove itself."""
-    for name in ("control.sock", "payload.py", "letting_go.py", "bootstrap.py"):
+    for name in ("control.sock", "payload.py", "letting_go.py", "frozen.py", "bootstrap.py"):
         try:
             os.unlink(os.path.join(directory, name))
         except OSError:

@@ -1,0 +1,206 @@
+"""A standard library for a frozen program: that of a CPython of the same version on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import pwd
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from debugtool.debuggers.location import is_readable_by, private_copy
+from debugtool.errors import Unsupported
+from debugtool.model import Target
+from debugtool.system import python_version_in
+
+# What importing debugpy and pydevd cannot do without, of modules that distributions leave out of their small packages
+# or that frozen programs commonly lack. Found by importing them in CPython 3.8 to 3.13 and looking at sys.modules.
+_MODULES = (
+    *("__future__", "abc", "ast", "bisect", "code", "codeop", "collections", "contextlib", "ctypes", "dataclasses"),
+    *("dis", "email", "fnmatch", "functools", "getpass", "glob", "html", "http", "inspect", "json", "linecache"),
+    *("opcode", "pathlib", "pickle", "pkgutil", "platform", "pydoc", "queue", "random", "re", "selectors", "shutil"),
+    *("signal", "site", "socket", "socketserver", "string", "struct", "subprocess", "sysconfig", "threading", "token"),
+    *("tokenize", "traceback", "types", "typing", "urllib", "warnings", "weakref", "xml", "xmlrpc", "zipfile"),
+)
+_NOT_NEEDED = (
+    *("test", "tests", "idlelib", "tkinter", "site-packages", "dist-packages", "ensurepip", "lib2to3", "turtledemo"),
+    *("config-*", "__pycache__"),
+)
+_EXTENSIONS = ("_ctypes", "_posixsubprocess", "_random", "_socket", "_struct", "binascii", "math", "pyexpat", "select")
+
+
+@dataclass(frozen=True)
+class StandardLibrary:
+    """The standard library of a CPython, as files.
+
+    Attributes:
+        directory: `lib/pythonX.Y`.
+        version: Of the CPython, e.g. "3.11.7"; None when its files do not tell.
+    """
+
+    directory: Path
+    version: str | None
+
+    @property
+    def extensions(self) -> Path:
+        """The directory of its extension modules."""
+        return self.directory / "lib-dynload"
+
+
+def find_standard_library(target: Target) -> StandardLibrary | None:
+    """Find the standard library that completes a frozen program: same minor version, build flags and machine.
+
+    Only files are looked at; no interpreter is run. The same patch level comes first, then the nearest one.
+
+    Args:
+        target: A frozen program with its version; what it holds itself need not be in the library.
+
+    Returns:
+        None when there is none on this machine that has all that a debugger imports.
+    """
+    version = re.match(r"3\.(\d+)(?:\.(\d+))?", target.runtime_version or "")
+    if version is None:
+        return None
+    minor = f"3.{version[1]}"
+    flags = build_flags(target)
+    wanted = int(version[2]) if version[2] else None
+    held: set[str] | None = None
+    best: tuple[int, StandardLibrary] | None = None
+    for directory in _unique(_places(minor + flags.replace("d", ""), target.uid)):
+        missing = _missing_extensions(directory, minor, flags)
+        if missing is None:
+            continue
+        if missing:
+            held = _held_extensions(target) if held is None else held
+        if missing - (held or set()):
+            continue
+        found = StandardLibrary(directory, _version_of(directory, minor))
+        distance = _distance(found.version, wanted)
+        if best is None or distance < best[0]:
+            best = distance, found
+    return best[1] if best else None
+
+
+def standard_library_directories(target: Target) -> tuple[Path, Path]:
+    """Give the standard library that completes a frozen program, and its extension modules, where its user can read.
+
+    Raises:
+        Unsupported: There is none on this machine.
+    """
+    found = find_standard_library(target)
+    if found is None:
+        version = target.runtime_version or "3"
+        raise Unsupported(
+            f"Cannot debug {target}: it is a release build.",
+            why=f"PyInstaller left out parts of the standard library that the debugger needs, and no CPython "
+            f"{'.'.join(version.split('.')[:2])} is on this machine to complete it (it was built with {version})",
+            next_step="make a debug build: debugtool build --debug (or install that CPython and attach again)",
+        )
+    directory = found.directory
+    if not is_readable_by(directory / "os.py", target.uid) or not is_readable_by(found.extensions, target.uid):
+        directory = private_copy(directory, "python", target.uid, leave_out=_NOT_NEEDED)
+    return directory, directory / "lib-dynload"
+
+
+def build_flags(target: Target) -> str:
+    """Give the letters behind the version in the name of the target's libpython: `t` (free-threaded), `d` (debug)."""
+    match = re.match(r"libpython3\.\d+([a-z]*)\.so", target.libpython.name if target.libpython else "")
+    return match[1] if match else ""
+
+
+def _places(name: str, uid: int) -> Iterator[Path]:
+    """List the directories where the standard library `python<name>` may lie, the most trusted first."""
+    yield Path(sys.base_prefix) / sys.platlibdir / f"python{name}"
+    homes = _homes(uid)
+    named = (os.environ.get(name) for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "CONDA_PREFIX"))
+    roots = [Path(value) for value in named if value]
+    for home in homes:
+        roots += [home / ".pyenv", home / ".local/share/uv/python"]
+        roots += [home / conda for conda in ("miniconda3", "miniforge3", "anaconda3")]
+    roots.append(Path("/opt/conda"))
+    for root in roots:
+        for pattern in ("versions/*", "*", "envs/*", "."):
+            yield from sorted(root.glob(f"{pattern}/lib/python{name}"))
+    for prefix in ("/usr/local", "/usr"):
+        for lib in ("lib", "lib64"):
+            yield Path(prefix) / lib / f"python{name}"
+    for directory in os.get_exec_path():
+        for program in (f"python{name}", "python3"):
+            # resolved: a virtual environment's is a link; pyenv's shims are scripts and lead nowhere
+            base = (Path(directory) / program).resolve().parent.parent
+            yield base / "lib" / f"python{name}"
+
+
+def _homes(uid: int) -> list[Path]:
+    """List the home directories whose owners may have CPythons for this: ours, sudo's caller's and the target's."""
+    found = [Path.home()]
+    for text in (os.environ.get("SUDO_UID", ""), str(uid)):
+        with contextlib.suppress(ValueError, KeyError):  # not under sudo; or a user without an account
+            found.append(Path(pwd.getpwuid(int(text)).pw_dir))
+    return list(dict.fromkeys(found))
+
+
+def _unique(places: Iterator[Path]) -> Iterator[Path]:
+    seen = set()
+    for place in places:
+        real = place.resolve()
+        if real not in seen:
+            seen.add(real)
+            yield real
+
+
+def _missing_extensions(directory: Path, minor: str, flags: str) -> set[str] | None:
+    """Give what of _EXTENSIONS a standard library does not have as files; None when it is no whole standard library."""
+    try:
+        sources = {path.name for path in directory.iterdir()}
+        files = {path.name for path in (directory / "lib-dynload").iterdir()}
+    except OSError:
+        return None
+    if not all(name in sources or f"{name}.py" in sources for name in _MODULES):
+        return None
+    for path in ("xmlrpc/server.py", "http/server.py", "ctypes/__init__.py", "urllib/parse.py", "xml/parsers/expat.py"):
+        if not (directory / path).is_file():
+            return None
+    suffix = f".cpython-{minor.replace('.', '')}{flags}-{platform.machine()}-linux-"
+    return set(_EXTENSIONS) - {file.partition(".")[0] for file in files if suffix in file}
+
+
+def _held_extensions(target: Target) -> set[str]:
+    """Say which of _EXTENSIONS the program has itself: as files beside its libpython, or built into that."""
+    if target.libpython is None:
+        return set()
+    library = Path(f"/proc/{target.pid}/root{target.libpython}")
+    held = {
+        file.name.partition(".")[0]
+        for pattern in ("*.so", "lib-dynload/*.so", "python*/lib-dynload/*.so")
+        for file in library.parent.glob(pattern)
+    }
+    try:
+        data = library.read_bytes()
+    except OSError:
+        return held
+    return held | {name for name in _EXTENSIONS if f"\0PyInit_{name}\0".encode() in data}
+
+
+def _version_of(directory: Path, minor: str) -> str | None:
+    """Find out the patch level of a standard library from the interpreter that it belongs to."""
+    prefix, name = directory.parent.parent, directory.name.removeprefix("python")
+    libraries = sorted(directory.parent.glob(f"libpython{name}*.so*")) + sorted(
+        directory.parent.glob(f"*-linux-*/libpython{name}*.so*")
+    )
+    for file in [*libraries, prefix / "bin" / f"python{name}"]:
+        if (version := python_version_in(str(file), minor)) is not None:
+            return version
+    return None
+
+
+def _distance(version: str | None, wanted: int | None) -> int:
+    """Say how far a version is from the wanted patch level; unknown ones come last."""
+    match = re.match(r"3\.\d+\.(\d+)", version or "")
+    if match is None or wanted is None:
+        return 1000
+    return abs(int(match[1]) - wanted)
