@@ -93,7 +93,10 @@ def check_interpreter(interpreter: Path, root: Path, entry: Path) -> None:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # an editor's lock file is a link that leads nowhere
 
 
 def _how_to_install(root: Path, interpreter: Path, version: tuple[int, ...]) -> str:

@@ -32,6 +32,9 @@ def find_program(manifest: Manifest) -> Path | None:
 
 def check_artefact(program: Path) -> Finding:
     """See that the host can start the program in dist/."""
+    if program.is_dir():
+        why = "the host starts a file of that name"
+        return Finding("artefact", Status.PROBLEM, f"{program} is a directory.", why, f"remove it, and {_BUILD}")
     if not program.exists():
         others = [path.name for path in sorted(program.parent.glob("*")) if _is_other_platforms(path, program)]
         if others:
@@ -53,8 +56,11 @@ def _is_other_platforms(path: Path, program: Path) -> bool:
 
 def _why_not_startable(program: Path) -> str | None:
     """Read the start of the file as the kernel does: a script's interpreter, or the ELF header's machine."""
-    with program.open("rb") as file:
-        head = file.read(256)
+    try:
+        with program.open("rb") as file:
+            head = file.read(256)
+    except PermissionError:
+        return None  # it may be executed without being read
     source = editable_source(program)
     if source is not None and not source.is_file():
         return f"it is an editable build that runs {source}, which is gone"
@@ -82,7 +88,7 @@ def check_freshness(program: Path, roots: list[Path]) -> Finding | None:
     if not program.is_file() or is_debug_build(program):
         return None
     built = program.stat().st_mtime
-    newer = next((path for root in roots for path in _sources(root) if path.stat().st_mtime > built), None)
+    newer = next((path for root in roots for path in _sources(root) if path.lstat().st_mtime > built), None)
     if newer is not None:
         what = f"{program} is older than its sources."
         return Finding(

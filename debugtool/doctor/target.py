@@ -142,7 +142,11 @@ def check_agent(target: Target) -> Finding | None:
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises when a directory above is closed to us
         return None
     inodes = system.socket_inodes(target.pid)
-    for line in Path(f"/proc/{target.pid}/net/unix").read_text(errors="replace").splitlines()[1:]:
+    try:
+        lines = Path(f"/proc/{target.pid}/net/unix").read_text(errors="replace").splitlines()[1:]
+    except OSError:  # it has ended
+        return None
+    for line in lines:
         fields = line.split(maxsplit=7)
         if len(fields) == 8 and fields[7] == path and int(fields[3], 16) & 0x10000 and int(fields[6]) in inodes:
             return Finding("agent", Status.OK, f"Its debug agent listens on {path}.")

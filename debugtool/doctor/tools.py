@@ -139,6 +139,7 @@ def _version_of(check: str, program: str, *arguments: str) -> Finding:
     try:
         done = subprocess.run(
             [program, *arguments],
+            cwd="/",  # in a Go project `go version` may fetch the toolchain that the go.mod asks for
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

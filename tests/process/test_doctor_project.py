@@ -186,6 +186,9 @@ def test_the_program_does_not_start_here(program: Path) -> None:
     assert unstartable(program, bytes(header)).startswith("it is for s390x, this is ")
     assert unstartable(program, b"PK\x03\x04") == "it is no program: neither ELF nor a script"
     assert unstartable(program, b"#!/nowhere/python\n") == "its interpreter /nowhere/python is gone"
+    program.unlink()
+    program.mkdir()
+    assert doctor(cwd=program.parent)["artefact"] == ("problem", f"{program} is a directory.")
 
 
 def test_an_editable_build_whose_source_has_moved(program: Path) -> None:
@@ -201,6 +204,7 @@ def test_a_build_that_is_older_than_its_sources(project: Path, go_programs: Path
     program = project / "dist" / artefact_name("my-datasource")
     program.parent.mkdir()
     shutil.copy(go_programs / "sdkplugin", program)
+    (project / "backend" / ".#main.py").symlink_to("somebody@elsewhere.7")  # an editor's lock
     assert doctor(cwd=project)["stale-build"][0] == "ok"
     source = project / "backend" / "datasource" / "query.py"
     later = program.stat().st_mtime + 10
