@@ -20,9 +20,20 @@ def build(directory: Path, debug: bool, editable: bool, as_json: bool) -> None:
     """Build the Python plugin in DIR into dist/, as its plugin.json says.
 
     The build there is so far is the editable debug build: give both --debug and --editable. It makes
-    dist/<executable>_<os>_<arch>, which runs the sources with the project's own .venv, else the active virtual
-    environment, else the Python of debugtool, and copies plugin.json and logos beside it. A plugin that runs meanwhile
-    is not disturbed.
+    dist/<executable>_<os>_<arch>, which runs the sources, and copies plugin.json and logos beside it. A plugin that
+    runs meanwhile is not disturbed.
+
+    \b
+    What starts the plugin is the first there is of
+        entry = "FILE" in [tool.debugtool] of pyproject.toml
+        backend/main.py, backend/__main__.py
+        backend/src/*/__main__.py, src/*/__main__.py
+    The Python that runs it is the first there is of
+        .venv, Poetry's environment, venv, env; also those of backend/
+        .venv of the uv workspace that the project is in
+        the active environment: VIRTUAL_ENV, CONDA_PREFIX
+        the Python of debugtool
+    More directories of modules: paths = ["lib"] in [tool.debugtool].
 
     \b
     Example:
