@@ -90,9 +90,9 @@ def program(project: Path) -> Path:
     return path
 
 
-def plain_venv(directory: Path) -> Path:
+def plain_venv(directory: Path, base: str | Path = sys.executable) -> Path:
     """Make a virtual environment with nothing in it, and give its Python."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True, timeout=DEADLINE_S)
+    subprocess.run([base, "-m", "venv", "--without-pip", directory], check=True, timeout=DEADLINE_S)
     return directory / "bin" / "python"
 
 
@@ -274,6 +274,23 @@ def test_a_venv_without_debugtool_is_named_with_what_to_do(project: Path) -> Non
         f"  next: Install debugtool for the plugin: {python} -m pip install debugtool\n"
     )
     assert not (project / "dist").exists()
+    for lock, tool in (("poetry.lock", "poetry"), ("uv.lock", "uv")):
+        (project / lock).write_text("")
+        done = debugtool("build", "--debug", "--editable", cwd=project)
+        assert done.stderr.endswith(f"  next: Install debugtool for the plugin: {tool} add debugtool\n")
+
+
+def test_a_venv_that_cannot_have_debugtool_is_named_with_what_to_do(project: Path) -> None:
+    old = [python for python in find_pythons() if python.parents[1].name.startswith(("3.8.", "3.9.", "3.10."))]
+    if not old:
+        pytest.skip("no CPython before 3.11")
+    python = plain_venv(project / "venv", old[0])
+    done = debugtool("build", "--debug", "--editable", cwd=project)
+    assert done.stderr == (
+        f"Error: {python} cannot run the plugin.\n"
+        "  why:  Importing debugtool.plugin failed: ModuleNotFoundError: No module named 'debugtool'\n"
+        "  next: Make the plugin's environment with Python 3.11 or later, which debugtool.plugin needs.\n"
+    )
 
 
 def test_a_broken_venv_is_named_with_what_to_do(project: Path) -> None:
