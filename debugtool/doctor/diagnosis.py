@@ -176,6 +176,7 @@ def _target(running: Target) -> Iterator[Finding]:
         target.check_surroundings(running),
         target.check_agent(running),
         target.check_build(running),
+        target.check_standard_library(running),
         target.check_optimised(running),
         target.check_frozen_modules(running),
         target.check_children(running),

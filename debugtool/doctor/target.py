@@ -174,6 +174,25 @@ def check_build(target: Target) -> Finding:
     )
 
 
+def check_standard_library(target: Target) -> Finding | None:
+    """See that a release build's standard library can be completed; None for what has all of it."""
+    if target.runtime is not Runtime.FROZEN or target.build is Build.DEBUG:
+        return None
+    from debugtool.debuggers import find_standard_library  # brings asyncio along, for release builds only
+
+    found = find_standard_library(target)
+    if found is None:
+        minor = ".".join((target.runtime_version or "3").split(".")[:2])
+        return Finding(
+            "standard-library",
+            Status.PROBLEM,
+            f"The debugger lacks parts of the standard library in {target}.",
+            f"PyInstaller left them out, and no CPython {minor} on this machine has them",
+            f"make a debug build: debugtool build --debug (or install CPython {minor})",
+        )
+    return Finding("standard-library", Status.OK, f"The debugger's own imports are completed from {found.directory}.")
+
+
 def check_optimised(target: Target) -> Finding | None:
     """Say that asserts are off; None for what is no plain Python."""
     if target.runtime is not Runtime.CPYTHON:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from attach_driver import Worker, running_worker
-from doctor_driver import DEBUGTOOL, Report, doctor, with_scope
+from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
+from frozen_driver import Frozen, frozen_program, running_frozen
 from process_targets import WAITING, running
 
 from debugtool.plugin.agent import paths
@@ -166,6 +167,30 @@ def test_a_go_program(go_programs: Path) -> None:
             program.kill()
     assert report.problems == ["runtime", "ways-in"]
     assert report["runtime"][1].startswith(f"pid {program.pid} (sdkplugin) is no Python program: go 1.")
+
+
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[Frozen]:
+    with running_frozen(frozen_program()) as target:
+        yield target
+
+
+def test_a_release_build(frozen: Frozen) -> None:
+    report = examine(frozen.pid)
+    assert report.problems == []
+    finding = report.finding("build")
+    assert (finding["status"], finding["next"]) == ("warning", "debugtool build --debug makes one to debug")
+    assert report["standard-library"][0] == "ok"
+
+
+@as_root
+def test_a_release_build_that_no_python_of_this_machine_completes(frozen: Frozen) -> None:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    roots = [Path(sys.base_prefix), Path("/usr"), Path("/usr/local"), *Path.home().glob(".pyenv/versions/*")]
+    places = {root / "lib" / version / "xmlrpc" for root in roots}
+    report = examine(frozen.pid, *prepared("; ".join(f"mount -t tmpfs none '{one}'" for one in places if one.is_dir())))
+    assert report.problems == ["standard-library"]
+    assert report.finding("standard-library")["next"].startswith("make a debug build: debugtool build --debug")
 
 
 @pytest.mark.parametrize(
