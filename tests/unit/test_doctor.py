@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from debugtool import doctor
 from debugtool.doctor import Diagnosis, Finding, Status, finding_text
 from debugtool.doctor.artefact import find_program
 from debugtool.doctor.finding import at_most
@@ -118,3 +120,17 @@ def test_where_the_program_is(tmp_path: Path, plugin_json: str, executable: str,
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f'{{"id": "x", "executable": "{executable}", "backend": true}}')
     assert find_program(read_manifest(path)) == tmp_path / artefact_name(program)
+
+
+def test_every_check_is_in_the_documentation() -> None:
+    package = Path(doctor.__file__).parent
+    calls = [node for file in package.glob("*.py") for node in ast.walk(ast.parse(file.read_text()))]
+    names = {
+        str(node.args[0].value)
+        for node in calls
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("Finding", "of_error", "_version_of")
+        and isinstance(node.args[0], ast.Constant)
+    }
+    text = (package.parents[1] / "docs" / "doctor.md").read_text()
+    assert len(names) > 20 and [name for name in names if f"`{name}`" not in text] == []
