@@ -33,11 +33,11 @@ def launch_json(name: str | None, print_only: bool, workspace: Path | None, port
         debugtool launch-json
         debugtool launch-json my-datasource --print
     """
-    from debugtool import editors, output
+    from debugtool import editors, output, session
 
     target = _running_target(name, workspace)
     workspace = workspace or editors.find_workspace(None, target.plugin_dir if target else None)
-    entry = editors.debugpy_entry(port=port, mappings=editors.path_mappings(target, workspace) if target else [])
+    entry = editors.debugpy_entry(port=port, mappings=session.path_mappings(target, workspace) if target else [])
     if print_only:
         output.print_json({"entry": entry}) if as_json else click.echo(editors.entry_text(entry))
         return

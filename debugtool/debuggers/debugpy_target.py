@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -39,12 +39,14 @@ class DebugpyTarget:
 
     Attributes:
         on_child: Called with pid, parent's pid and channel of each child process that connected.
+        root: The directory that a frozen program runs from (`sys._MEIPASS`), known once `verify` was called; else None.
     """
 
     def __init__(self, target: Target, control: ControlChannel) -> None:
         self.target = target
         self.control = control
         self.on_child: ChildListener | None = None
+        self.root: str | None = None
         self._token = secrets.token_hex(16)
         self._arrival: asyncio.Future[DebuggerChannel] | None = None
         self._channel: DebuggerChannel | None = None
@@ -76,6 +78,7 @@ class DebugpyTarget:
             DebugtoolError: It does not come up; its traceback is in the message.
         """
         loaded = await self.control.ask("load", "loaded", timeout_s=_LOAD_S)
+        self.root = loaded.get("root")
         channel = await self._bring_up("probe", "probed")
         try:
             answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
@@ -93,23 +96,27 @@ class DebugpyTarget:
         except DebugtoolError as error:
             log.warning("%s %s", error.what, error.why)
 
-    async def connect(self) -> DebuggerChannel:
+    async def connect(self, own_code: Sequence[str] = ()) -> DebuggerChannel:
         """Bring pydevd up, with tracing on in all threads; give the DAP channel to it.
+
+        Args:
+            own_code: In a frozen program, the files and directories below `root` that are the user's own code; when
+                empty, all but the standard library is.
 
         Raises:
             DebugtoolError: It does not come up, or the target is gone.
         """
-        channel = await self._bring_up("connect", "connected")
+        channel = await self._bring_up("connect", "connected", own_code=list(own_code))
         assert self._coming_up is not None
         await self._coming_up
         return channel
 
-    async def _bring_up(self, order: str, done: str) -> DebuggerChannel:
+    async def _bring_up(self, order: str, done: str, **more: object) -> DebuggerChannel:
         """Have pydevd connect; its channel can be used before the target says that it is up (`_coming_up`)."""
         async with self._turn:
             arrival: asyncio.Future[DebuggerChannel] = asyncio.get_running_loop().create_future()
             self._arrival = arrival
-            where = {"host": "127.0.0.1", "port": self.port, "token": self._token}
+            where = {"host": "127.0.0.1", "port": self.port, "token": self._token, **more}
             self._coming_up = asyncio.create_task(self.control.ask(order, done, timeout_s=_CONNECT_S, **where))
             try:
                 waits: list[asyncio.Future[Any]] = [arrival, self._coming_up]

@@ -31,10 +31,7 @@ def find_workspace(start: Path | None, manifest_dir: Path | None) -> Path:
         DebugtoolError: A plugin.json is broken.
     """
     start = (start or _working_directory()).absolute()
-    here = find_manifest(start)
-    # Resolved: Grafana's plugins directory often holds a symlink to the project's dist/.
-    running = find_manifest(manifest_dir.resolve()) if manifest_dir is not None and manifest_dir.is_dir() else None
-    project = _project(here, running)
+    project = find_project(start, manifest_dir)
     if project is None:
         return _git_root(start) or start
     root = _git_root(project)
@@ -44,6 +41,14 @@ def find_workspace(start: Path | None, manifest_dir: Path | None) -> Path:
         if root is None or directory == root:
             break
     return project
+
+
+def find_project(start: Path | None, manifest_dir: Path | None) -> Path | None:
+    """Find the project of the plugin.json, None without one; arguments and errors as for `find_workspace`."""
+    here = find_manifest((start or _working_directory()).absolute())
+    # Resolved: Grafana's plugins directory often holds a symlink to the project's dist/.
+    running = find_manifest(manifest_dir.resolve()) if manifest_dir is not None and manifest_dir.is_dir() else None
+    return _project(here, running)
 
 
 def _project(here: Manifest | None, running: Manifest | None) -> Path | None:

@@ -1,5 +1,6 @@
 """The one DAP endpoint: framing, who may connect, and the sessions of editors."""
 
 from debugtool.relay.relay import Relay, check_host, is_loopback
+from debugtool.relay.sources import FrozenSources
 
-__all__ = ["Relay", "check_host", "is_loopback"]
+__all__ = ["FrozenSources", "Relay", "check_host", "is_loopback"]

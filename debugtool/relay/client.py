@@ -65,7 +65,10 @@ CAPABILITIES: dict[str, object] = {
 class Exchange(Protocol):
     """What a client session needs of the relay it belongs to."""
 
-    async def open_debugger(self, client: ClientSession, child_pid: int | None) -> DebuggerChannel:
+    def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Give an `attach` request's arguments as pydevd needs them, and what is the user's own code there."""
+
+    async def open_debugger(self, client: ClientSession, child_pid: int | None, own_code: list[str]) -> DebuggerChannel:
         """Give the client a debugger: the target's, or that of a child process.
 
         Raises:
@@ -187,10 +190,11 @@ class ClientSession:
         if self._debugger is not None:
             self._refuse(request, "this session is attached already")
             return
-        arguments = request.get("arguments") or {}
-        child = arguments.get("subProcessId")
+        given = request.get("arguments") or {}
+        child = given.get("subProcessId")
+        arguments, own_code = self._exchange.complete(given)
         try:
-            debugger = await self._exchange.open_debugger(self, child if isinstance(child, int) else None)
+            debugger = await self._exchange.open_debugger(self, child if isinstance(child, int) else None, own_code)
         except DebugtoolError as error:
             self._refuse(request, " ".join(filter(None, (error.what, error.why))))
             return
@@ -207,7 +211,7 @@ class ClientSession:
             await self._exchange.close_debugger(self)
             self._refuse(request, str(answer.get("message", "attach failed")))
             return
-        self.start_arguments = arguments
+        self.start_arguments = given
         self._attach = request
         # pydevd has no `initialized` event of its own; the client answers it with its breakpoints
         self._stream.send({"type": "event", "event": "initialized"})

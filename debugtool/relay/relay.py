@@ -9,10 +9,12 @@ import logging
 import os
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, DebugpyTarget, Tasks, let_run
 from debugtool.errors import DebugtoolError, Refused
 from debugtool.relay.client import ClientSession
+from debugtool.relay.sources import FrozenSources
 from debugtool.system import explain_bind, loopback_peer_uid
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Relay:
         self.host = host
         self.port = port
         self.debugger: DebugpyTarget | None = None
+        self._sources: FrozenSources | None = None
         self._allow_remote = allow_remote
         self._on_client = on_client
         self._main: ClientSession | None = None
@@ -77,9 +80,10 @@ class Relay:
         for session in list(self._sessions):
             await session.hang_up(why)
 
-    def serve_target(self, debugger: DebugpyTarget) -> None:
-        """Put a target's debugger behind the port."""
+    def serve_target(self, debugger: DebugpyTarget, sources: FrozenSources | None = None) -> None:
+        """Put a target's debugger behind the port; a frozen program's with the place of its `sources`."""
         self.debugger = debugger
+        self._sources = sources
         debugger.on_child = self._on_child
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -116,10 +120,14 @@ class Relay:
         users = {0, os.geteuid()}
         return users | {self.debugger.target.uid} if self.debugger else users
 
-    async def open_debugger(self, client: ClientSession, child_pid: int | None) -> DebuggerChannel:
+    def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """See Exchange.complete."""
+        return self._sources.complete(arguments) if self._sources else (arguments, [])
+
+    async def open_debugger(self, client: ClientSession, child_pid: int | None, own_code: list[str]) -> DebuggerChannel:
         """See Exchange.open_debugger."""
         if child_pid is None:
-            channel = await self._open_target(client)
+            channel = await self._open_target(client, own_code)
         elif (waiting := self._children.pop(child_pid, None)) is not None:
             channel = waiting
         else:
@@ -130,7 +138,7 @@ class Relay:
             self._on_client(True)
         return channel
 
-    async def _open_target(self, client: ClientSession) -> DebuggerChannel:
+    async def _open_target(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel:
         # An editor that starts its session anew comes back before the plugin has been let go.
         while self._main is not None and self._main.left.is_set():
             await self._main.gone.wait()
@@ -139,7 +147,7 @@ class Relay:
         assert self.debugger is not None
         self._main = client
         try:
-            return await self.debugger.connect()
+            return await self.debugger.connect(own_code)
         except BaseException:
             self._main = None
             raise

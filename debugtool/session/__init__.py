@@ -4,6 +4,7 @@ from debugtool.session.attach import AttachRequest, attach
 from debugtool.session.choose import attach_in_background, choose_target, run_attach, wait_for_target
 from debugtool.session.detach import detach, find_session
 from debugtool.session.report import Report, reporter
+from debugtool.session.sources import path_mappings
 
 __all__ = [
     "AttachRequest",
@@ -13,6 +14,7 @@ __all__ = [
     "choose_target",
     "detach",
     "find_session",
+    "path_mappings",
     "reporter",
     "run_attach",
     "wait_for_target",

@@ -18,7 +18,7 @@ from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory
 from debugtool.errors import DebugtoolError, Refused, Unsupported
 from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
 from debugtool.model import Build, Runtime, Target
-from debugtool.relay import Relay, check_host
+from debugtool.relay import FrozenSources, Relay, check_host
 from debugtool.session.report import Report
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ async def _hold_session(request: AttachRequest, report: Report) -> signal.Signal
         ) as relay:
             system.fault_point("listening")
             async with _debugger_inside(request, stop) as (debugger, injected):
-                relay.serve_target(debugger)
+                relay.serve_target(debugger, _sources(request, debugger))
                 with system.registered(_record(request, relay, injected.method)):
                     system.fault_point("registered")
                     elapsed_ms = (time.monotonic() - started) * 1000
@@ -171,6 +171,7 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
     if request.workspace is False:
         return
     from debugtool import editors
+    from debugtool.session.sources import path_mappings
 
     target = request.target
     try:
@@ -180,7 +181,7 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
             # Without a plugin.json the program's own directory tells the project, not the one we happen to stand in.
             start = target.script.parent if target.script and not target.plugin_dir else None
             workspace = editors.find_workspace(start, target.plugin_dir)
-        entry = editors.debugpy_entry(request.host, port, editors.path_mappings(target, workspace))
+        entry = editors.debugpy_entry(request.host, port, path_mappings(target, workspace))
         written = editors.write_launch_json(workspace, entry)
     except DebugtoolError as error:
         report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)
@@ -251,6 +252,16 @@ def _library_for(request: AttachRequest) -> tuple[Path, ...]:
     if request.target.runtime is not Runtime.FROZEN or request.target.build is Build.DEBUG:
         return ()
     return standard_library_directories(request.target)
+
+
+def _sources(request: AttachRequest, debugger: DebugpyTarget) -> FrozenSources | None:
+    """Find the sources of a frozen program, for the paths of breakpoints; others' paths are in launch.json."""
+    if debugger.root is None:
+        return None
+    from debugtool.session.sources import frozen_sources
+
+    start = request.workspace if isinstance(request.workspace, Path) else None
+    return frozen_sources(request.target, debugger.root, start)
 
 
 def _injection(request: AttachRequest, bootstrap: Bootstrap) -> asyncio.Future[Injected]:

@@ -19,8 +19,9 @@ from dap_client import DapClient, Message
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "tests" / "targets" / "frozen"
-MAIN, TOOLS, PACKAGE = PROJECT / "main.py", PROJECT / "tools.py", PROJECT / "shop" / "__init__.py"
-ORDERS = PROJECT / "shop" / "orders.py"
+BACKEND = PROJECT / "backend"
+MAIN, TOOLS, PACKAGE = BACKEND / "main.py", BACKEND / "tools.py", BACKEND / "shop" / "__init__.py"
+ORDERS = BACKEND / "shop" / "orders.py"
 CACHE = ROOT / ".cache" / "frozen"
 NEWEST = "6.22.3"
 NAME = "gpx_python_shop_linux_amd64"  # with `python` in it, which is what pydevd takes interpreters by

@@ -62,8 +62,7 @@ def test_a_breakpoint_stops(
     argument: object,
     result: object,
 ) -> None:
-    mapping = {"localRoot": str(PROJECT), "remoteRoot": target.call("where")["root"]}
-    with editing(session, {mark: path}, pathMappings=[mapping]) as editor:
+    with editing(session, {mark: path}) as editor:
         target.begin(function, argument)
         frame = stop_at(editor, mark, path)
         while frame["name"] != name:  # the line of a lambda runs once more, when it is made

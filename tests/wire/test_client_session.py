@@ -37,7 +37,10 @@ class Stage:
         self.calls: list[object] = []
         self.session: ClientSession
 
-    async def open_debugger(self, client: ClientSession, child_pid: int | None) -> DebuggerChannel:
+    def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return arguments, []
+
+    async def open_debugger(self, client: ClientSession, child_pid: int | None, own_code: list[str]) -> DebuggerChannel:
         self.calls.append(("open", child_pid))
         if self.refusal:
             raise self.refusal

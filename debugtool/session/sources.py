@@ -1,0 +1,63 @@
+"""Where the sources of what a process runs lie in the developer's workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from debugtool.errors import DebugtoolError
+from debugtool.model import Runtime, Target
+from debugtool.relay import FrozenSources
+
+if TYPE_CHECKING:
+    from debugtool.editors import PathMapping
+
+# Where modules lie in a project that says nothing about it.
+_USUAL = ("backend", "src", ".")
+
+
+def frozen_sources(target: Target, root: str, start: Path | None) -> FrozenSources:
+    """Find the sources of a frozen program.
+
+    Args:
+        target: The process.
+        root: The directory it runs from, as it names it.
+        start: Directory in the developer's project; the working directory by default.
+    """
+    directories, entry = _find(target, start)
+    return FrozenSources(root, directories, entry, target.pid)
+
+
+def path_mappings(target: Target, workspace: Path) -> list[PathMapping]:
+    """Compute what launch.json says of paths, see `editors.path_mappings`.
+
+    For a frozen program it is a hint for people: the relay knows the directory that the program really runs from. That
+    of a onefile program is another one at each start, and is not written down.
+    """
+    from debugtool import editors
+
+    if target.runtime is not Runtime.FROZEN:
+        return editors.path_mappings(target, workspace)
+    root = target.libpython.parent if target.libpython else None
+    if root is None or root.name.startswith("_MEI"):
+        return []
+    directories, _ = _find(target, workspace)
+    below = [directory.relative_to(workspace) for directory in directories if directory.is_relative_to(workspace)]
+    names = ["".join(f"/{part}" for part in path.parts) for path in below]
+    return [editors.PathMapping(editors.WORKSPACE_FOLDER + name, str(root)) for name in names]
+
+
+def _find(target: Target, start: Path | None) -> tuple[list[Path], Path | None]:
+    """Give the directories that the program's modules were collected from, and its entry."""
+    from debugtool import builds, editors
+
+    try:
+        project = editors.find_project(start, target.plugin_dir) or editors.find_workspace(start, None)
+    except DebugtoolError:
+        return [], None
+    try:
+        entry = builds.find_entry(project)
+        return builds.source_roots(project, entry), entry
+    except DebugtoolError:  # no project as `debugtool build` knows them
+        usual = (project / name for name in _USUAL)
+        return [directory for directory in usual if next(directory.glob("*.py"), None) is not None], None
