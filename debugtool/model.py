@@ -55,6 +55,7 @@ class Target:
         venv: Root of the virtual environment it runs in, None without one.
         libpython: The library that holds its interpreter, by the path it has for the process; None when that is in the
             program itself, or unknown. That of a frozen program lies in the directory it runs from (`sys._MEIPASS`).
+        launcher_pid: The process between it and its host, such as a onefile program's bootloader; None without one.
     """
 
     pid: int
@@ -75,6 +76,7 @@ class Target:
     plugin_dir: Path | None = None
     venv: Path | None = None
     libpython: Path | None = None
+    launcher_pid: int | None = None
     command_line: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:

@@ -153,5 +153,10 @@ def runs_python(threads: list[dict[str, Any]], pid: int) -> bool:
             outermost = thread["frames"][-1]["filename"]
             if outermost == "<frozen runpy>":
                 return True  # python -m PROGRAM
-            return not (outermost.startswith("<frozen") or outermost.endswith("/site.py") or "pyiboot" in outermost)
+            return not (outermost.startswith("<frozen") or outermost.endswith("/site.py") or _is_pyinstaller(outermost))
     return False
+
+
+def _is_pyinstaller(path: str) -> bool:
+    """Recognise the scripts that PyInstaller runs before the program's own: its bootstrap and its run-time hooks."""
+    return path.rpartition("/")[2].startswith(("pyiboot", "pyi_rth_"))

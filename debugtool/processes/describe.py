@@ -68,6 +68,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         plugin_dir=candidate.manifest.directory if candidate.manifest else None,
         venv=_venv(seen, table) if program.runtime is Runtime.CPYTHON else None,
         libpython=Path(program.libpython) if program.libpython else None,
+        launcher_pid=launcher.pid if launcher.pid != seen.pid else None,
         command_line=seen.argv,
     )
 

@@ -66,8 +66,9 @@ class PluginFinder:
         return self._merged(wanted, is_plugin=False)
 
     def exactly(self, seen: Seen) -> Candidate:
-        """Give this very process as a candidate, whatever it is."""
-        return self._candidate(seen, seen, is_plugin=False)
+        """Give this very process as a candidate, whatever it is; of a bootloader the program that it started."""
+        worker = self._table.worker(seen, is_plugin=False) if self._table.program(seen).bootloader else seen
+        return self._candidate(worker, seen, is_plugin=False)
 
     def names(self, seen: Seen) -> frozenset[str]:
         """Give the names in a process's own command line."""

@@ -50,7 +50,10 @@ class FrozenSources:
                 kept.append(mapping)
             elif isinstance(local, str) and remote != ".":  # VS Code's own default names no directory of sources
                 bases.append(Path(local))
-        pairs = list(dict.fromkeys(self._pairs([*bases, *self.directories])))
+        here = [base for base in bases if base.is_dir()]
+        # else the editor runs on another machine, or the project has moved
+        elsewhere = [base for base in bases if base not in here]
+        pairs = list(dict.fromkeys(self._pairs([*here, *self.directories], elsewhere)))
         ours = [{"localRoot": local, "remoteRoot": remote} for local, remote in pairs]
         return {**arguments, "pathMappings": ours + kept}, [remote.rstrip("/") for _, remote in pairs]
 
@@ -61,19 +64,31 @@ class FrozenSources:
             return True
         return not os.path.exists(f"/proc/{self.pid}/root{remote}")  # noqa: PTH110 - `remote` may be anything
 
-    def _pairs(self, directories: Sequence[Path]) -> Iterator[tuple[str, str]]:
-        """Give (local, remote) of each module and package; of a directory its whole where it is not on this machine."""
+    def _pairs(self, directories: Sequence[Path], elsewhere: Sequence[Path]) -> Iterator[tuple[str, str]]:
+        """Give (local, remote) of each module and package; pydevd takes the first that fits, directories before files.
+
+        Args:
+            directories: Directories of sources on this machine.
+            elsewhere: Such directories as an editor names them, not to be seen from here.
+        """
         if self.entry is not None:
             yield str(self.entry), f"{self.root}/{self.entry.name}"
+        names = [name for directory in directories for name in _module_names(directory, directories)]
         for directory in directories:
-            if not directory.is_dir():
-                yield f"{directory}/", f"{self.root}/"
-                continue
-            for child in sorted(directory.iterdir()):
-                if child.suffix == ".py" and child.is_file():
-                    yield str(child), f"{self.root}/{child.name}"
-                elif child.is_dir() and _is_package(child) and not _holds_one_of(child, directories):
-                    yield f"{child}/", f"{self.root}/{child.name}/"
+            for name in _module_names(directory, directories):
+                yield f"{directory}/{name}", f"{self.root}/{name}"
+        for directory in elsewhere:
+            for name in names or [""]:
+                yield f"{directory}/{name}", f"{self.root}/{name}"
+
+
+def _module_names(directory: Path, directories: Sequence[Path]) -> Iterator[str]:
+    """Give what can be imported from a directory: `module.py`, `package/`. Another one's parent is no package of it."""
+    for child in sorted(directory.iterdir()):
+        if child.suffix == ".py" and child.is_file():
+            yield child.name
+        elif child.is_dir() and _is_package(child) and not _holds_one_of(child, directories):
+            yield f"{child.name}/"
 
 
 def _is_package(directory: Path) -> bool:

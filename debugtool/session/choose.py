@@ -14,7 +14,7 @@ from pathlib import Path
 
 from debugtool import processes
 from debugtool.errors import DebugtoolError, ExitCode
-from debugtool.model import Target
+from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.session.attach import AttachRequest, attach
 from debugtool.session.report import Report
@@ -54,7 +54,9 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
         DebugtoolError: The attach failed.
     """
     logging.basicConfig(level=logging.WARNING, format="Warning: %(message)s", stream=sys.stderr)
-    report("target", **processes.target_document(request.target))
+    target = request.target
+    bootloader = {"bootloader": target.launcher_pid} if target.runtime is Runtime.FROZEN and target.launcher_pid else {}
+    report("target", **processes.target_document(target), **bootloader)
     return asyncio.run(attach(request, report))
 
 

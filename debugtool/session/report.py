@@ -41,6 +41,11 @@ def event_text(event: str, fields: dict[str, object]) -> str:
     match event:
         case "waiting":
             return f"Waiting for {fields['name']} to appear. Ctrl-C ends the wait."
+        case "target" if fields.get("bootloader"):
+            return (
+                f"Attaching to {fields['name']} (pid {fields['pid']}; pid {fields['bootloader']} has unpacked and "
+                "started it, and holds no Python) ..."
+            )
         case "target":
             text = f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
             return f"{text}\n{_RELEASE}" if fields.get("build") == Build.RELEASE else text

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,12 @@ class Frozen:
         self.begin(function, argument)
         return self.result()
 
+    def wait_until_as(self, before: Any) -> None:
+        """Wait until no more of a debugger is in it than there was."""
+        deadline = time.monotonic() + 10
+        while (now := self.call("traces")) != before:
+            assert time.monotonic() < deadline, now
+
 
 @contextlib.contextmanager
 def running_frozen(program: Path, command: Sequence[str | Path] = (), **popen: Any) -> Iterator[Frozen]:
@@ -147,12 +154,15 @@ def line_of(mark: str, path: Path) -> int:
 
 
 @contextlib.contextmanager
-def editing(session: AttachSession, marks: dict[str, Path], **arguments: Any) -> Iterator[DapClient]:
+def editing(
+    session: AttachSession, marks: dict[str, Path], *, leaves: bool = True, **arguments: Any
+) -> Iterator[DapClient]:
     """Attach an editor with breakpoints at marks for the length of the block.
 
     Args:
         session: A running `debugtool attach`.
         marks: For each mark its source.
+        leaves: Whether it leaves as by Stop at the end.
         arguments: Of DapClient.attach.
     """
     points: dict[str | Path, list[int]] = {}
@@ -162,7 +172,8 @@ def editing(session: AttachSession, marks: dict[str, Path], **arguments: Any) ->
         verified = editor.attach(points, **arguments)  # type: ignore[arg-type]
         assert all(point["verified"] for found in verified.values() for point in found), verified
         yield editor
-        editor.disconnect()
+        if leaves:
+            editor.disconnect()
 
 
 def stop_at(editor: DapClient, mark: str, path: Path, reason: str = "breakpoint") -> Message:

@@ -41,6 +41,7 @@ IMPORTING = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>")
         ("frozen start-up code", [thread("<frozen importlib._bootstrap_external>", "<frozen zipimport>")], False),
         ("site, 3.8", [thread("/app/sitecustomize.py", *IMPORTING, "/lib/python3.8/site.py")], False),
         ("site, 3.11", [thread("/app/sitecustomize.py", *IMPORTING, "<frozen site>")], False),
+        ("PyInstaller's run-time hook", [thread("inspect.py", "pyi_rth_inspect.py")], False),
         ("PyInstaller's boot", [thread("pyimod02_importers.py", "pyiboot01_bootstrap.py")], False),
         ("only others run", [thread("/a.py", tid=PID + 1, name="a"), thread("/b.py", tid=PID + 2, name="b")], False),
     ],

@@ -59,10 +59,13 @@ class Completion:
             below = directory + "".join("/" + part for part in package.split(".") if part)
             spec = self.finder(below).find_spec(last)
             if spec is not None and spec.loader is not None:
-                places = spec.submodule_search_locations
-                return self.files.spec_from_file_location(
-                    name, spec.origin, loader=type(spec.loader)(name, spec.origin), submodule_search_locations=places
+                is_package = spec.submodule_search_locations is not None
+                spec = self.files.spec_from_file_location(
+                    name, spec.origin, loader=type(spec.loader)(name, spec.origin)
                 )
+                if is_package:
+                    spec.submodule_search_locations = []  # what else is in the package, nobody finds but through us
+                return spec
         return None
 
     def withdraw(self) -> None:
@@ -128,12 +131,14 @@ class Names:
     Args:
         root: `sys._MEIPASS`.
         file_utils: The module `pydevd_file_utils`.
+        api: The module `_pydevd_bundle.pydevd_api`.
     """
 
-    def __init__(self, root: str, file_utils: "Any") -> None:
+    def __init__(self, root: str, file_utils: "Any", api: "Any") -> None:
         self.root = root
         self.resolve = file_utils._apply_func_and_normalize_case
         self.exists = file_utils.exists
+        self.lines = api._get_code_lines
 
     def resolve_below_root(self, filename: str, function: "Any", is_absolute: bool, normalize: bool) -> "Any":
         """Stand in for `_apply_func_and_normalize_case`."""
@@ -143,27 +148,38 @@ class Names:
 
     def is_known(self, filename: str) -> "Any":
         """Stand in for `exists`: a module in the program's archive exists as much as a file."""
-        return self.exists(filename) or self.is_frozen(filename)
+        return self.exists(filename) or self.code_of(filename) is not None
 
-    def is_frozen(self, filename: str) -> bool:
-        """Say whether the program holds the code of a source file below its root, in whatever form."""
+    def code_lines(self, code: "Any") -> "Any":
+        """Stand in for `_get_code_lines`: of a code object, or of a source file, which may be in the archive only."""
+        if isinstance(code, str):
+            code = self.code_of(code) or code
+        return self.lines(code)
+
+    def code_of(self, filename: str) -> "Any":
+        """Give the code of a source file below the root, in whatever form the program holds it; None without one."""
         import pkgutil
 
         if not filename.startswith(self.root + "/") or not filename.endswith(".py"):
-            return False
-        path = filename[: -len(".py")]
-        main = getattr(sys.modules.get("__main__"), "__file__", None) or ""
-        if main.rpartition(".")[0] == path:
-            return True
-        module = path[len(self.root) + 1 :]
-        if module.endswith("/__init__"):
-            module = module[: -len("/__init__")]
+            return None
+        name = filename[len(self.root) + 1 : -len(".py")]
+        for frame in sys._current_frames().values():
+            while frame is not None:  # the entry was run and is no module of any finder, but runs on
+                code = frame.f_code
+                if code.co_name == "<module>" and code.co_filename in (name + ".py", filename):
+                    return code
+                frame = frame.f_back
+        module = name[: -len("/__init__")] if name.endswith("/__init__") else name
         directory = (self.root + "/" + module).rpartition("/")[0]
         module = module.replace("/", ".")
         finders: "list[Any]" = [pkgutil.get_importer(directory)]
         # PyInstaller before 6: one finder for the whole archive
         finders += [finder for finder in sys.meta_path if type(finder).__name__ == "PyiFrozenImporter"]
-        return any(finder is not None and finder.find_spec(module) is not None for finder in finders)
+        for finder in finders:
+            spec = finder.find_spec(module) if finder is not None else None
+            if spec is not None and hasattr(spec.loader, "get_code"):
+                return spec.loader.get_code(module)
+        return None
 
 
 def prepare(root: str) -> None:
@@ -175,9 +191,13 @@ def prepare(root: str) -> None:
     files: "Any" = sys.modules["pydevd_file_utils"]
     if hasattr(files, "debugtool_names"):
         return
-    names = files.debugtool_names = Names(root, files)
+    from _pydevd_bundle import pydevd_api
+
+    names = files.debugtool_names = Names(root, files, pydevd_api)
     files._apply_func_and_normalize_case = names.resolve_below_root
     files.exists = names.is_known
+    files.error_once = lambda *words: None  # of breakpoints in files without a mapping, on the plugin's stderr
+    pydevd_api._get_code_lines = names.code_lines
     files.NORM_PATHS_CONTAINER.clear()
     files.NORM_PATHS_AND_BASE_CONTAINER.clear()
     leave_own_kind_alone(sys.modules["_pydev_bundle.pydev_monkey"])

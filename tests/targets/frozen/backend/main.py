@@ -44,6 +44,17 @@ def can_import(name):
     return True
 
 
+def import_from(directory):
+    """Import the debugger as it is, without what it lacks here; give the name of what was missing."""
+    sys.path.insert(0, directory)
+    try:
+        import debugpy.server  # noqa: F401
+    except ModuleNotFoundError as error:
+        return error.name
+    finally:
+        sys.path.remove(directory)
+
+
 def again(argument):
     """Start this program once more, as a child that says its arguments and ends."""
     child = subprocess.run([sys.executable, "--child", argument], stdout=subprocess.PIPE, check=True)
@@ -72,7 +83,7 @@ def work():
         print(json.dumps([call, function(argument)]), flush=True)
 
 
-FUNCTIONS = [entry, library, fail, can_import, again, traces, where]
+FUNCTIONS = [entry, library, fail, can_import, import_from, again, traces, where]
 FUNCTIONS += [tools.apply, tools.take, shop.orders.order, shop.orders.in_thread]
 
 
