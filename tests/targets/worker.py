@@ -2,7 +2,7 @@
 
 Runs on CPython 3.8 and later, standard library only. Prints `ready PID`; then each line on stdin is a number to work
 on, and each line on stdout the answer with facts of the process. `quit` ends it. With `--agent DIRECTORY` the debug
-agent of the checkout in DIRECTORY is started first.
+agent of the checkout in DIRECTORY is started first. With `--switch-interval SECONDS` threads take turns that often.
 """
 
 import concurrent.futures
@@ -98,6 +98,8 @@ def main():
         from debugtool.plugin import agent
 
         agent.start(__file__)
+    if "--switch-interval" in sys.argv:
+        sys.setswitchinterval(float(sys.argv[sys.argv.index("--switch-interval") + 1]))
     pool = concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="pool")
     list(pool.map(work, range(8)))  # the pool's threads exist before anybody attaches
     threading.Thread(target=serve, args=(pool,), daemon=True).start()
