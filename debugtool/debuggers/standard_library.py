@@ -26,6 +26,7 @@ _MODULES = (
     *("signal", "site", "socket", "socketserver", "string", "struct", "subprocess", "sysconfig", "threading", "token"),
     *("tokenize", "traceback", "types", "typing", "urllib", "warnings", "weakref", "xml", "xmlrpc", "zipfile"),
 )
+_SYSTEM = ("/usr/local/lib", "/usr/local/lib64", "/usr/lib", "/usr/lib64")
 _NOT_NEEDED = (
     *("test", "tests", "idlelib", "tkinter", "site-packages", "dist-packages", "ensurepip", "lib2to3", "turtledemo"),
     *("config-*", "__pycache__"),
@@ -121,13 +122,11 @@ def _places(name: str, uid: int) -> Iterator[Path]:
     for home in homes:
         roots += [home / ".pyenv", home / ".local/share/uv/python"]
         roots += [home / conda for conda in ("miniconda3", "miniforge3", "anaconda3")]
-    roots.append(Path("/opt/conda"))
-    for root in roots:
+    for root in (*roots, Path("/opt/conda")):
         for pattern in ("versions/*", "*", "envs/*", "."):
             yield from sorted(root.glob(f"{pattern}/lib/python{name}"))
-    for prefix in ("/usr/local", "/usr"):
-        for lib in ("lib", "lib64"):
-            yield Path(prefix) / lib / f"python{name}"
+    for lib in _SYSTEM:
+        yield Path(lib) / f"python{name}"
     for directory in os.get_exec_path():
         for program in (f"python{name}", "python3"):
             # resolved: a virtual environment's is a link; pyenv's shims are scripts and lead nowhere

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from attach_driver import AttachSession, Lines
+import pytest
+from attach_driver import AttachSession, Lines, find_pythons
 from dap_client import DapClient, Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,18 +30,23 @@ NAME = "gpx_python_shop_linux_amd64"  # with `python` in it, which is what pydev
 _BUILD_S = 300
 
 
-def frozen_program(*options: str, python: Path | None = None, pyinstaller: str = NEWEST) -> Path:
+def frozen_program(*options: str, version: str = "", pyinstaller: str = NEWEST) -> Path:
     """Freeze the project with plain PyInstaller; what was built from the same sources before is used again.
 
     Args:
         options: More of PyInstaller's command line, such as `--onefile`.
-        python: The CPython to freeze with; the one of the tests by default.
-        pyinstaller: Its version.
+        version: Of the CPython to freeze with, such as "3.8"; that of the tests by default.
+        pyinstaller: PyInstaller's version.
 
     Returns:
         The executable.
     """
-    python = python or Path(sys.base_prefix) / "bin" / "python3"
+    python = Path(sys.base_prefix) / "bin" / "python3"
+    if version:
+        known = [path for path in find_pythons() if path.parents[1].name.startswith(f"{version}.")]
+        if not known:
+            pytest.skip(f"no CPython {version}")
+        python = known[0]
     version = python.parents[1].name
     sources = b"".join(path.read_bytes() for path in sorted(PROJECT.rglob("*.py")))
     mark = hashlib.sha256(repr((options, pyinstaller, version)).encode() + sources).hexdigest()[:12]

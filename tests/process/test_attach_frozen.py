@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attach_driver import AttachSession, attached
+from attach_driver import AttachSession, attached, run_debugtool
 from dap_client import DapClient
 from frozen_driver import (
     BACKEND,
     MAIN,
+    NAME,
     ORDERS,
     PACKAGE,
     PROJECT,
@@ -145,6 +147,12 @@ def test_the_programs_own_imports_find_what_they_found_before(target: Frozen, se
 def test_the_program_started_again_is_no_interpreter_to_the_debugger(target: Frozen, session: AttachSession) -> None:
     with editing(session, {}):
         assert target.call("again", "argument") == ["--child", "argument"]
+
+
+def test_launch_json_names_the_directory_that_the_program_runs_from(target: Frozen) -> None:
+    done = run_debugtool("launch-json", NAME, "--print", "--json", cwd=PROJECT)
+    mapping = {"localRoot": "${workspaceFolder}/backend", "remoteRoot": target.call("where")["root"]}
+    assert json.loads(done.stdout)["entry"]["pathMappings"] == [mapping]
 
 
 def test_attach_detach_and_attach_again_leave_nothing(program: Path) -> None:

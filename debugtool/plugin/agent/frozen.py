@@ -163,7 +163,8 @@ class Names:
         if not filename.startswith(self.root + "/") or not filename.endswith(".py"):
             return None
         name = filename[len(self.root) + 1 : -len(".py")]
-        for frame in sys._current_frames().values():
+        for innermost in sys._current_frames().values():
+            frame: "Any" = innermost
             while frame is not None:  # the entry was run and is no module of any finder, but runs on
                 code = frame.f_code
                 if code.co_name == "<module>" and code.co_filename in (name + ".py", filename):
