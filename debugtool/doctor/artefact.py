@@ -7,8 +7,10 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from debugtool import processes
 from debugtool.doctor.finding import Finding, Status
 from debugtool.manifest import Manifest, artefact_name, editable_source, strip_platform
+from debugtool.model import Runtime
 
 _BUILD = "build it: debugtool build"
 _NOT_SOURCES = {"venv", "env", "node_modules", "dist", "build", "__pycache__"}
@@ -47,7 +49,7 @@ def check_artefact(program: Path) -> Finding:
     why_not = _why_not_startable(program)
     if why_not:
         return Finding("artefact", Status.PROBLEM, f"{program} does not start here.", why_not, _BUILD)
-    return Finding("artefact", Status.OK, f"{program} can be started.")
+    return Finding("artefact", Status.OK, f"{program} can be started: {_kind(program)}.")
 
 
 def _is_other_platforms(path: Path, program: Path) -> bool:
@@ -76,6 +78,17 @@ def _why_not_startable(program: Path) -> str | None:
         known = {number: name for name, number in _MACHINES.items()}
         return f"it is for {known.get(machine, f'machine {machine}')}, this is {platform.machine()}"
     return None
+
+
+def _kind(program: Path) -> str:
+    if is_debug_build(program):
+        return "an editable debug build"
+    examined = processes.examine_file(str(program))
+    if examined.runtime is Runtime.FROZEN:
+        return f"PyInstaller's, with CPython {examined.version}"
+    if examined.runtime is Runtime.GO:
+        return f"a {'release' if examined.optimised else 'debug'} build of {examined.version or 'go'}"
+    return "what kind of build it is cannot be told"
 
 
 def is_debug_build(program: Path) -> bool:

@@ -2,8 +2,10 @@
 
 from debugtool.processes.find import find_target, find_targets, list_targets, names_of_project
 from debugtool.processes.rows import runtime_words, target_document, target_table
+from debugtool.processes.runtime import examine_file
 
 __all__ = [
+    "examine_file",
     "find_target",
     "find_targets",
     "list_targets",

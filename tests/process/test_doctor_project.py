@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
+from frozen_driver import frozen_program
 
 from debugtool.manifest import artefact_name
 
@@ -54,7 +55,7 @@ def test_the_projects_own_name_need_not_run(project: Path) -> None:
 def test_a_built_project(program: Path) -> None:
     report = doctor(cwd=program.parent)
     assert report.problems == []
-    assert report["artefact"] == ("ok", f"{program} can be started.")
+    assert report["artefact"] == ("ok", f"{program} can be started: an editable debug build.")
     assert report.document["plugin_json"].endswith("/src/plugin.json"), "dist/ holds a copy only"
 
 
@@ -205,12 +206,25 @@ def test_a_build_that_is_older_than_its_sources(project: Path, go_programs: Path
     program.parent.mkdir()
     shutil.copy(go_programs / "sdkplugin", program)
     (project / "backend" / ".#main.py").symlink_to("somebody@elsewhere.7")  # an editor's lock
-    assert doctor(cwd=project)["stale-build"][0] == "ok"
+    report = doctor(cwd=project)
+    assert report["stale-build"][0] == "ok"
+    assert report["artefact"][1].startswith(f"{program} can be started: a release build of go1.")
     source = project / "backend" / "datasource" / "query.py"
     later = program.stat().st_mtime + 10
     os.utime(source, (later, later))
     finding = doctor(cwd=project).finding("stale-build")
     assert (finding["status"], finding["why"]) == ("warning", f"{source} was written later")
+
+
+def test_a_frozen_build(project: Path) -> None:
+    program = project / "dist" / artefact_name("my-datasource")
+    program.parent.mkdir()
+    shutil.copy(frozen_program(), program)
+    version = ".".join(map(str, sys.version_info[:2]))
+    assert doctor(cwd=project)["artefact"] == (
+        "ok",
+        f"{program} can be started: PyInstaller's, with CPython {version}.",
+    )
 
 
 @pytest.mark.parametrize("path", ["", "/usr/bin:/bin"], ids=["Go", "no Go"])
