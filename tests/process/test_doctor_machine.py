@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -151,10 +152,20 @@ def test_the_port_is_a_sessions_own(tmp_path: Path) -> None:
             "problem",
             f"end it with debugtool detach {worker.pid}",
         )
-        session.process.kill()
-        session.process.wait(60)
-        assert doctor(cwd=tmp_path)["sessions"] == ("info", "Stale records removed: 1.")
-        assert doctor(cwd=tmp_path)["sessions"][0] == "ok"
+
+
+@as_root
+def test_the_record_of_a_session_that_was_killed() -> None:
+    """In a /tmp of its own: whichever command reads the records first removes it."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    times = {"relay_started": 1, "target_pid": 1, "target_started": 1}
+    place = {"target_name": "my-ds", "host": "127.0.0.1", "port": 3222, "method": "ptrace"}
+    record = json.dumps({"relay_pid": ended.pid, **times, **place})
+    leave = f"mkdir -m 700 {runtime_directory}; echo '{record}' > {runtime_directory}/session-{ended.pid}.json"
+    report = doctor(cwd=Path("/"), through=prepared(f"{OWN_TMP.format(size='64m')}; {leave}"))
+    assert report["sessions"] == ("info", "Stale records removed: 1.")
+    assert report.problems == []
 
 
 @as_root
