@@ -110,7 +110,7 @@ def names_of_project(directory: Path) -> set[str]:
 
 def _named(names: set[str], finder: PluginFinder, table: ProcessTable) -> list[Candidate]:
     plugins = [candidate for candidate in finder.plugins() if names & candidate.names]
-    taken = _taken(plugins)
+    taken = _taken(plugins) | finder.helpers
     others = [seen for seen in table.candidates() if seen.pid not in taken and names & finder.names(seen)]
     found = plugins + finder.others(others)
     # A script's editor, its log's `tail` and the like do not have its name, but a shell loop around it may.

@@ -41,12 +41,18 @@ class Candidate:
 
 
 class PluginFinder:
-    """Finds the plugins among the processes of a table; reads each plugin.json once."""
+    """Finds the plugins among the processes of a table; reads each plugin.json once.
+
+    Attributes:
+        helpers: Pids of processes that plugins started and that only look like plugins: forks, and a frozen program
+            that is its own worker. Known once `plugins` was called.
+    """
 
     def __init__(self, table: ProcessTable) -> None:
         self._table = table
         self._manifests: dict[Path, Manifest | None] = {}
         self._plugins: list[Candidate] | None = None
+        self.helpers: set[int] = set()
 
     def plugins(self) -> list[Candidate]:
         """Give the plugins: told by the host's environment, the program's name, its plugin.json, or its socket."""
@@ -58,8 +64,8 @@ class PluginFinder:
         told = {seen.pid: seen for seen in self._table.candidates() if self._is_told(seen)}
         for seen in self._listening(told):
             told[seen.pid] = seen
-        own = {pid: seen for pid, seen in told.items() if not self._inherited(seen, told)}
-        return self._merged(own.values(), is_plugin=True)
+        self.helpers = {pid for pid, seen in told.items() if self._inherited(seen, told)}
+        return self._merged((seen for pid, seen in told.items() if pid not in self.helpers), is_plugin=True)
 
     def others(self, wanted: Iterable[Seen]) -> list[Candidate]:
         """Give processes as candidates that nothing says to be plugins."""
@@ -143,7 +149,7 @@ class PluginFinder:
         parent = told.get(seen.ppid)
         if parent is None:
             return False
-        if seen.argv == parent.argv:
+        if seen.argv == parent.argv or self._table.is_same_frozen(seen, parent):
             return True
         return not self._is_named(seen) and self._has_variables(seen) and self._has_variables(parent)
 

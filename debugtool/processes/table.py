@@ -105,7 +105,7 @@ class ProcessTable:
         while True:
             program = self.program(seen)
             if program.bootloader:
-                workers = [child for child in self.children(seen) if self._same_file(seen, child)]
+                workers = [child for child in self.children(seen) if self.is_same_file(seen, child)]
             elif program.runtime is Runtime.OTHER and (is_plugin or self.command(seen).script):
                 workers = [child for child in self.children(seen) if self._runs_code(child)]
             else:
@@ -117,7 +117,12 @@ class ProcessTable:
     def _runs_code(self, child: Seen) -> bool:
         return self.program(child).runtime is not Runtime.OTHER or self.command(child).kind is Kind.SHELL
 
-    def _same_file(self, one: Seen, other: Seen) -> bool:
+    def is_same_frozen(self, one: Seen, other: Seen) -> bool:
+        """Tell whether two processes run the same frozen program, as with multiprocessing, whose workers it is too."""
+        return self.program(one).runtime is Runtime.FROZEN and self.is_same_file(one, other)
+
+    def is_same_file(self, one: Seen, other: Seen) -> bool:
+        """Tell whether two processes run the same program file."""
         exe = read_link(f"{self.proc}/{one.pid}/exe")
         return exe is not None and exe == read_link(f"{self.proc}/{other.pid}/exe")
 

@@ -20,16 +20,22 @@ from debugtool.session.attach import AttachRequest, attach
 from debugtool.session.report import Report
 
 _POLL_S = 0.2
+_UNPACKING_S = 15.0
 
 
 def choose_target(name: str | None, pid: int | None) -> Target:
-    """Find the process that is meant.
+    """Find the process that is meant; of a frozen program that is just starting, the one that will run its Python.
 
     Raises:
         NotFound: It does not run.
         Ambiguous: Several do.
     """
-    return processes.find_target(name, pid=pid)
+    target = processes.find_target(name, pid=pid)
+    deadline = time.monotonic() + _UNPACKING_S
+    while target.runtime is Runtime.FROZEN and target.libpython is None and time.monotonic() < deadline:
+        time.sleep(_POLL_S)  # a onefile program unpacks itself, and starts a child then
+        target = processes.find_target(None, pid=target.pid)
+    return target
 
 
 def wait_for_target(name: str | None, pid: int | None, report: Report) -> Target:

@@ -147,6 +147,19 @@ def test_the_programs_own_imports_find_what_they_found_before(target: Frozen, se
 def test_the_program_started_again_is_no_interpreter_to_the_debugger(target: Frozen, session: AttachSession) -> None:
     with editing(session, {}):
         assert target.call("again", "argument") == ["--child", "argument"]
+        assert target.call("spawn", "spawn") == [40]
+        assert target.call("spawn", "forkserver") == [40]
+
+
+def test_a_fork_of_the_program_is_debugged(target: Frozen, session: AttachSession) -> None:
+    with editing(session, {"IN CHILD": MAIN}) as editor, DapClient(session.port) as second:
+        target.begin("spawn", "fork")
+        child = editor.wait_for("debugpyAttach")
+        second.attach({MAIN: [line_of("IN CHILD", MAIN)]}, subProcessId=child["subProcessId"])
+        frame = stop_at(second, "IN CHILD", MAIN)
+        assert second.evaluate("number", frame) == "20"
+        second.send("continue", {"threadId": frame["threadId"]})  # the pool ends it before it may have answered
+        assert target.result() == [40]
 
 
 def test_launch_json_names_the_directory_that_the_program_runs_from(target: Frozen) -> None:

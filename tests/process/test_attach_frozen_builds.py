@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -44,9 +45,16 @@ def test_a_full_round(version: str, pyinstaller: str, options: tuple[str, ...]) 
 
 
 def test_the_two_processes_of_a_onefile_program_are_one_plugin() -> None:
-    with running_frozen(frozen_program("--onefile", version="3.9")) as target:
+    program = frozen_program("--onefile", version="3.9")
+    with attached(NAME, "--wait", cwd=PROJECT) as early, contextlib.ExitStack() as stack:
+        early.wait_for("waiting")
+        target = stack.enter_context(running_frozen(program))
+        assert early.wait_for("target")["pid"] == target.pid  # not the bootloader, which came first
+        early.wait_for("ready")
+        assert early.stop() == 0
         bootloader = target.process.pid
         assert target.pid != bootloader
+        assert target.call("spawn", "forkserver") == [40]  # leaves a server, which is this program again
         rows = json.loads(run_debugtool("ps", NAME, "--json").stdout)
         assert [(row["pid"], row["runtime"], row["build"]) for row in rows] == [(target.pid, "frozen", "release")]
         for named in ((NAME,), ("--pid", bootloader)):

@@ -139,6 +139,9 @@ class Names:
         self.resolve = file_utils._apply_func_and_normalize_case
         self.exists = file_utils.exists
         self.lines = api._get_code_lines
+        self.entry = entry_code()  # looked for now: a fork may have no thread that runs it
+        self.own: "list[str]" = []
+        self.libraries: "list[str]" = []
 
     def resolve_below_root(self, filename: str, function: "Any", is_absolute: bool, normalize: bool) -> "Any":
         """Stand in for `_apply_func_and_normalize_case`."""
@@ -163,13 +166,8 @@ class Names:
         if not filename.startswith(self.root + "/") or not filename.endswith(".py"):
             return None
         name = filename[len(self.root) + 1 : -len(".py")]
-        for innermost in sys._current_frames().values():
-            frame: "Any" = innermost
-            while frame is not None:  # the entry was run and is no module of any finder, but runs on
-                code = frame.f_code
-                if code.co_name == "<module>" and code.co_filename in (name + ".py", filename):
-                    return code
-                frame = frame.f_back
+        if self.entry is not None and self.entry.co_filename in (name + ".py", filename):
+            return self.entry
         module = name[: -len("/__init__")] if name.endswith("/__init__") else name
         directory = (self.root + "/" + module).rpartition("/")[0]
         module = module.replace("/", ".")
@@ -183,6 +181,18 @@ class Names:
         return None
 
 
+def entry_code() -> "Any":
+    """Give the code of the program's entry: it is no module that a finder knows, but the main thread runs it."""
+    main = vars(sys.modules["__main__"])
+    for innermost in sys._current_frames().values():
+        frame: "Any" = innermost
+        while frame is not None:
+            if frame.f_code.co_name == "<module>" and frame.f_globals is main:
+                return frame.f_code
+            frame = frame.f_back
+    return None
+
+
 def prepare(root: str) -> None:
     """Make pydevd, which has been imported, fit for a frozen program; done once for the life of the process.
 
@@ -193,6 +203,7 @@ def prepare(root: str) -> None:
     if hasattr(files, "debugtool_names"):
         return
     from _pydevd_bundle import pydevd_api
+    from _pydevd_bundle.pydevd_filtering import FilesFiltering
 
     names = files.debugtool_names = Names(root, files, pydevd_api)
     files._apply_func_and_normalize_case = names.resolve_below_root
@@ -201,6 +212,14 @@ def prepare(root: str) -> None:
     pydevd_api._get_code_lines = names.code_lines
     files.NORM_PATHS_CONTAINER.clear()
     files.NORM_PATHS_AND_BASE_CONTAINER.clear()
+    set_up = FilesFiltering.__init__
+
+    def set_up_with_own_code(filtering: "Any") -> None:
+        set_up(filtering)
+        filtering.set_library_roots(names.libraries)
+        filtering.set_project_roots(names.own)
+
+    FilesFiltering.__init__ = set_up_with_own_code  # also for the debugger that pydevd makes in a fork
     leave_own_kind_alone(sys.modules["_pydev_bundle.pydev_monkey"])
 
 
@@ -216,22 +235,20 @@ def leave_own_kind_alone(monkey: "Any") -> None:
     monkey.is_python = lambda path: os.path.basename(os.fsdecode(path)) != own and is_python(path)
 
 
-def tell_own_code(db: "Any", own: "list[str]", arguments: "dict[str, Any]") -> None:
+def tell_own_code(own: "list[str]", arguments: "dict[str, Any]") -> None:
     """Tell pydevd what is the user's own code and what is a library, for `justMyCode` and exceptions.
 
     Left to itself it takes the directory that `threading` came from for one of libraries, and here that is the whole
     program.
 
     Args:
-        db: pydevd's debugger.
         own: Files and directories of the user's code below `sys._MEIPASS`; when empty, all is but standard library.
         arguments: Of the payload.
     """
+    names: "Names" = sys.modules["pydevd_file_utils"].debugtool_names
     completion = arguments.get("completion")
-    names = set(getattr(sys, "stdlib_module_names", ())) if completion is None else completion.names
-    root = sys._MEIPASS  # type: ignore[attr-defined]
-    libraries = [arguments["debugpy"], root + "/base_library.zip", *arguments.get("library", ())]
-    for name in sorted(names):
-        libraries += [root + "/" + name, root + "/" + name + ".py"]
-    db._files_filtering.set_library_roots(libraries)
-    db.set_project_roots(own)
+    standard = set(getattr(sys, "stdlib_module_names", ())) if completion is None else completion.names
+    libraries = [arguments["debugpy"], names.root + "/base_library.zip", *arguments.get("library", ())]
+    for name in sorted(standard):
+        libraries += [names.root + "/" + name, names.root + "/" + name + ".py"]
+    names.own, names.libraries = own, libraries

@@ -50,11 +50,16 @@ def hide(thread: Any) -> None:
     thread.pydev_do_not_trace = True
 
 
-def beside(name: str) -> Any:
-    """Load the module that lies beside this file, whether this one was imported or executed as text."""
+def beside(name: str, arguments: dict[str, Any]) -> Any:
+    """Load the module that lies beside this file, whether this one was imported or executed as text.
+
+    A debug build may hold this file in an archive, where nothing lies beside it; the session's directory has a copy.
+    """
     import types
 
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    if not os.path.exists(path):
+        path = os.path.join(os.path.dirname(arguments["payload"]), name + ".py")
     module = types.ModuleType("debugtool_" + name)
     with open(path) as file:
         exec(compile(file.read(), path, "exec"), module.__dict__)
@@ -72,10 +77,9 @@ class Session:
         self.pydevd: Any = None
         self.db: Any = None
         self.is_tracing = False
-        self.undo = beside("letting_go")
-        self.frozen = beside("frozen")
+        self.undo = beside("letting_go", arguments)
+        self.frozen = beside("frozen", arguments)
         self.root: str | None = getattr(sys, "_MEIPASS", None) if getattr(sys, "frozen", False) else None
-        self.own_code: list[str] = []
         self.quiets_children = False
         self.breakpointhook: Any = None
 
@@ -125,7 +129,8 @@ class Session:
                 self.probe(command["host"], command["port"], command["token"])
                 self.say("probed")
             elif name == "connect":
-                self.own_code = command.get("own_code", [])
+                if self.root is not None:
+                    self.frozen.tell_own_code(command.get("own_code", []), self.arguments)
                 self.connect(command["host"], command["port"], command["token"])
                 self.say("connected")
             elif name == "release":
@@ -219,8 +224,6 @@ class Session:
     def open_connection(self, host: str, port: int) -> socket.socket:
         """Connect for pydevd, which has threads already: from here on there is something to release."""
         db = self.db = self.pydevd.get_global_debugger()
-        if self.root is not None:
-            self.frozen.tell_own_code(db, self.own_code, self.arguments)
         initialize_network = db.initialize_network
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)

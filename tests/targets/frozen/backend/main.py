@@ -6,6 +6,7 @@ capitals.
 """
 
 import json
+import multiprocessing
 import os
 import queue
 import subprocess
@@ -61,6 +62,17 @@ def again(argument):
     return json.loads(child.stdout)
 
 
+def double(number):
+    result = number * 2  # IN CHILD
+    return result
+
+
+def spawn(method):
+    """Have a worker of multiprocessing, which is this program again, work for us."""
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        return pool.map(double, [20])
+
+
 def traces(nothing):
     """Tell what of a debugger is in this process."""
     monitoring = getattr(sys, "monitoring", None)
@@ -83,7 +95,7 @@ def work():
         print(json.dumps([call, function(argument)]), flush=True)
 
 
-FUNCTIONS = [entry, library, fail, can_import, import_from, again, traces, where]
+FUNCTIONS = [entry, library, fail, can_import, import_from, again, spawn, traces, where]
 FUNCTIONS += [tools.apply, tools.take, shop.orders.order, shop.orders.in_thread]
 
 
@@ -96,6 +108,7 @@ def serve():
 
 
 if __name__ == "__main__":
+    multiprocessing.freeze_support()
     if "--child" in sys.argv:
         print(json.dumps(sys.argv[1:]))
         sys.exit()
