@@ -31,6 +31,7 @@ _NOT_NEEDED = (
     *("test", "tests", "idlelib", "tkinter", "site-packages", "dist-packages", "ensurepip", "lib2to3", "turtledemo"),
     *("config-*", "__pycache__"),
 )
+_FILES = ("xmlrpc/server.py", "http/server.py", "ctypes/__init__.py", "urllib/parse.py", "xml/parsers/expat.py")
 _EXTENSIONS = ("_ctypes", "_posixsubprocess", "_random", "_socket", "_struct", "binascii", "math", "pyexpat", "select")
 
 
@@ -63,27 +64,10 @@ def find_standard_library(target: Target) -> StandardLibrary | None:
     Returns:
         None when there is none on this machine that has all that a debugger imports.
     """
-    version = re.match(r"3\.(\d+)(?:\.(\d+))?", target.runtime_version or "")
-    if version is None:
-        return None
-    minor = f"3.{version[1]}"
-    flags = build_flags(target)
-    wanted = int(version[2]) if version[2] else None
-    held: set[str] | None = None
-    best: tuple[int, StandardLibrary] | None = None
-    for directory in _unique(_places(minor + flags.replace("d", ""), target.uid)):
-        missing = _missing_extensions(directory, minor, flags)
-        if missing is None:
-            continue
-        if missing:
-            held = _held_extensions(target) if held is None else held
-        if missing - (held or set()):
-            continue
-        found = StandardLibrary(directory, _version_of(directory, minor))
-        distance = _distance(found.version, wanted)
-        if best is None or distance < best[0]:
-            best = distance, found
-    return best[1] if best else None
+    whole = [directory for directory, missing in _search(target) if not missing]
+    minor = _minor(target)
+    found = [StandardLibrary(directory, _version_of(directory, minor)) for directory in whole]
+    return min(found, key=lambda library: _distance(library.version, target.runtime_version), default=None)
 
 
 def standard_library_directories(target: Target) -> tuple[Path, Path]:
@@ -94,17 +78,44 @@ def standard_library_directories(target: Target) -> tuple[Path, Path]:
     """
     found = find_standard_library(target)
     if found is None:
-        version = target.runtime_version or "3"
+        parts = [f"the one in {directory} lacks {', '.join(sorted(missing))}" for directory, missing in _search(target)]
         raise Unsupported(
             f"Cannot debug {target}: it is a release build.",
-            why=f"PyInstaller left out parts of the standard library that the debugger needs, and no CPython "
-            f"{'.'.join(version.split('.')[:2])} is on this machine to complete it (it was built with {version})",
+            why="; ".join(
+                [
+                    "PyInstaller left out parts of the standard library that the debugger needs, and no CPython "
+                    f"{_minor(target)} on this machine completes it (it was built with {target.runtime_version})",
+                    *parts,
+                ]
+            ),
             next_step="make a debug build: debugtool build --debug (or install that CPython and attach again)",
         )
     directory = found.directory
     if not is_readable_by(directory / "os.py", target.uid) or not is_readable_by(found.extensions, target.uid):
         directory = private_copy(directory, "python", target.uid, leave_out=_NOT_NEEDED)
     return directory, directory / "lib-dynload"
+
+
+def _search(target: Target) -> Iterator[tuple[Path, set[str]]]:
+    """List the standard libraries of the target's version, each with what it lacks that the target does not hold."""
+    minor = _minor(target)
+    if not minor:
+        return
+    flags = build_flags(target)
+    held: set[str] | None = None
+    for directory in _unique(_places(minor + flags.replace("d", ""), target.uid)):
+        missing = _missing(directory, minor, flags)
+        if missing is None:
+            continue
+        if missing & set(_EXTENSIONS):
+            held = _held_extensions(target) if held is None else held
+            missing -= held
+        yield directory, missing
+
+
+def _minor(target: Target) -> str:
+    match = re.match(r"3\.\d+", target.runtime_version or "")
+    return match[0] if match else ""
 
 
 def build_flags(target: Target) -> str:
@@ -152,20 +163,17 @@ def _unique(places: Iterator[Path]) -> Iterator[Path]:
             yield real
 
 
-def _missing_extensions(directory: Path, minor: str, flags: str) -> set[str] | None:
-    """Give what of _EXTENSIONS a standard library does not have as files; None when it is no whole standard library."""
+def _missing(directory: Path, minor: str, flags: str) -> set[str] | None:
+    """Say what a directory lacks of _MODULES, _FILES and _EXTENSIONS; None when it is no standard library at all."""
     try:
         sources = {path.name for path in directory.iterdir()}
         files = {path.name for path in (directory / "lib-dynload").iterdir()}
     except OSError:
         return None
-    if not all(name in sources or f"{name}.py" in sources for name in _MODULES):
-        return None
-    for path in ("xmlrpc/server.py", "http/server.py", "ctypes/__init__.py", "urllib/parse.py", "xml/parsers/expat.py"):
-        if not (directory / path).is_file():
-            return None
     suffix = f".cpython-{minor.replace('.', '')}{flags}-{platform.machine()}-linux-"
-    return set(_EXTENSIONS) - {file.partition(".")[0] for file in files if suffix in file}
+    missing = {name for name in _MODULES if name not in sources and f"{name}.py" not in sources}
+    missing |= {name for name in _FILES if not (directory / name).is_file()}
+    return missing | set(_EXTENSIONS) - {file.partition(".")[0] for file in files if suffix in file}
 
 
 def _held_extensions(target: Target) -> set[str]:
@@ -197,9 +205,9 @@ def _version_of(directory: Path, minor: str) -> str | None:
     return None
 
 
-def _distance(version: str | None, wanted: int | None) -> int:
+def _distance(version: str | None, wanted: str | None) -> int:
     """Say how far a version is from the wanted patch level; unknown ones come last."""
-    match = re.match(r"3\.\d+\.(\d+)", version or "")
-    if match is None or wanted is None:
+    patches = [re.match(r"3\.\d+\.(\d+)", text or "") for text in (version, wanted)]
+    if patches[0] is None or patches[1] is None:
         return 1000
-    return abs(int(match[1]) - wanted)
+    return abs(int(patches[0][1]) - int(patches[1][1]))

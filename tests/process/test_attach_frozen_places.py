@@ -81,6 +81,6 @@ def test_without_a_cpython_of_its_version_it_is_refused_and_left_alone() -> None
         )
         assert done.returncode == 7, done.stderr
         assert f"pid {target.pid}" in done.stderr
-        assert "no CPython 3.9" in done.stderr
+        assert "no CPython 3.9 on this machine" in done.stderr
         assert "debugtool build --debug" in done.stderr
         assert target.call("traces") == before

@@ -98,6 +98,9 @@ def test_one_that_lacks_what_a_debugger_imports_is_passed_over(target: Target, m
     path = make(VERSION) / missing
     shutil.rmtree(path) if missing == "lib-dynload" else path.unlink()
     assert find_standard_library(target) is None
+    with pytest.raises(Unsupported) as refusal:
+        standard_library_directories(target)
+    assert missing.removesuffix(".py") in refusal.value.why or missing == "lib-dynload"
 
 
 def test_an_extension_module_may_be_in_the_program_instead(target: Target, make: Make, tmp_path: Path) -> None:
