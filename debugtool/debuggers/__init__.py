@@ -6,6 +6,7 @@ from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
 from debugtool.debuggers.location import debugpy_directory
 from debugtool.debuggers.standard_library import (
     StandardLibrary,
+    explain_no_standard_library,
     find_standard_library,
     standard_library_directories,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "StandardLibrary",
     "Tasks",
     "debugpy_directory",
+    "explain_no_standard_library",
     "find_standard_library",
     "let_run",
     "standard_library_directories",

@@ -78,22 +78,27 @@ def standard_library_directories(target: Target) -> tuple[Path, Path]:
     """
     found = find_standard_library(target)
     if found is None:
-        parts = [f"the one in {directory} lacks {', '.join(sorted(missing))}" for directory, missing in _search(target)]
-        raise Unsupported(
-            f"Cannot debug {target}: it is a release build.",
-            why="; ".join(
-                [
-                    "PyInstaller left out parts of the standard library that the debugger needs, and no CPython "
-                    f"{_minor(target)} on this machine completes it (it was built with {target.runtime_version})",
-                    *parts,
-                ]
-            ),
-            next_step="make a debug build: debugtool build --debug (or install that CPython and attach again)",
-        )
+        raise explain_no_standard_library(target)
     directory = found.directory
     if not is_readable_by(directory / "os.py", target.uid) or not is_readable_by(found.extensions, target.uid):
         directory = private_copy(directory, "python", target.uid, leave_out=_NOT_NEEDED)
     return directory, directory / "lib-dynload"
+
+
+def explain_no_standard_library(target: Target) -> Unsupported:
+    """Say why no standard library of this machine completes a frozen program: the error to raise."""
+    parts = [f"the one in {directory} lacks {', '.join(sorted(missing))}" for directory, missing in _search(target)]
+    return Unsupported(
+        f"Cannot debug {target}: it is a release build.",
+        why="; ".join(
+            [
+                "PyInstaller left out parts of the standard library that the debugger needs, and no CPython "
+                f"{_minor(target)} on this machine completes it (it was built with {target.runtime_version})",
+                *parts,
+            ]
+        ),
+        next_step="make a debug build: debugtool build --debug (or install that CPython and attach again)",
+    )
 
 
 def _search(target: Target) -> Iterator[tuple[Path, set[str]]]:

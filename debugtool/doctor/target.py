@@ -178,18 +178,11 @@ def check_standard_library(target: Target) -> Finding | None:
     """See that a release build's standard library can be completed; None for what has all of it."""
     if target.runtime is not Runtime.FROZEN or target.build is Build.DEBUG:
         return None
-    from debugtool.debuggers import find_standard_library  # brings asyncio along, for release builds only
+    from debugtool import debuggers  # brings asyncio along, for release builds only
 
-    found = find_standard_library(target)
+    found = debuggers.find_standard_library(target)
     if found is None:
-        minor = ".".join((target.runtime_version or "3").split(".")[:2])
-        return Finding(
-            "standard-library",
-            Status.PROBLEM,
-            f"The debugger lacks parts of the standard library in {target}.",
-            f"PyInstaller left them out, and no CPython {minor} on this machine has them",
-            f"make a debug build: debugtool build --debug (or install CPython {minor})",
-        )
+        return of_error("standard-library", debuggers.explain_no_standard_library(target))
     return Finding("standard-library", Status.OK, f"The debugger's own imports are completed from {found.directory}.")
 
 
