@@ -21,6 +21,13 @@ DEBUGTOOL = Path(sys.executable).with_name("debugtool")
 BREAK_LINE = next(n for n, text in enumerate(WORKER.read_text().splitlines(), 1) if "BREAK HERE" in text)
 DEADLINE_S = 60.0
 
+SHORT_TURNS = ("--switch-interval", "0.0005")
+"""For a `busy` or `importing` worker: its threads take turns ten times as often as by default.
+
+Each wait for the GIL of a busy program takes up to 15 ms, an attach waits some hundred times, and the tests with it.
+How long a thread's turn is does not matter to most; test_attach_states.py has every CPython with turns as they are.
+"""
+
 Event = dict[str, Any]
 
 
@@ -100,11 +107,13 @@ class Worker:
         assert answer["answer"] == number * 2 + 1
         return answer
 
-    def settle(self, before: dict[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:
-        """Give the facts once it has the file descriptors and threads of `before` again, or the last ones in time."""
+    def settle(
+        self, before: dict[str, Any], names: Sequence[str] = ("fds", "threads"), timeout_s: float = 10.0
+    ) -> dict[str, Any]:
+        """Give the facts once those named are as `before` again, or the last ones in time."""
         deadline = time.monotonic() + timeout_s
         facts = self.ask()
-        while (facts["fds"], facts["threads"]) != (before["fds"], before["threads"]) and time.monotonic() < deadline:
+        while any(facts[name] != before[name] for name in names) and time.monotonic() < deadline:
             facts = self.ask()
         return facts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attach_driver import BREAK_LINE, WORKER, Worker, attached, find_pythons, running_worker
+from attach_driver import BREAK_LINE, SHORT_TURNS, WORKER, Worker, attached, find_pythons, running_worker
 from dap_client import DapClient
 
 DEFAULT = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -16,13 +16,8 @@ WARM_UP = 40  # debugpy's modules and caches, and an arena of malloc for each th
 HIT_EVERY = 5
 
 
-def cycles_of(python: Path) -> tuple[int, list[str]]:
-    """Give how often to attach, and options of the worker.
-
-    Many times in our own Python; threads take turns more often there, at more moments in malloc, and waiting for the
-    GIL, 15 ms each time, is most of what a cycle would take.
-    """
-    return (200, ["--switch-interval", "0.0005"]) if python.parents[1].name.startswith(DEFAULT) else (6, [])
+def cycles_of(python: Path) -> int:
+    return 200 if python.parents[1].name.startswith(DEFAULT) else 6
 
 
 def hit_breakpoint(port: int, worker: Worker) -> None:
@@ -48,10 +43,9 @@ def one_cycle(worker: Worker, number: int, before: dict[str, Any]) -> dict[str, 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("python", find_pythons(), ids=lambda path: path.parents[1].name)
 def test_a_process_busy_with_malloc_on_several_threads(python: Path) -> None:
-    cycles, options = cycles_of(python)
-    with running_worker("busy", *options, python=python) as worker:
+    with running_worker("busy", *SHORT_TURNS, python=python) as worker:
         before = worker.ask()
-        seen = [one_cycle(worker, number, before) for number in range(cycles)]
+        seen = [one_cycle(worker, number, before) for number in range(cycles_of(python))]
         assert worker.tracer() == 0
     assert {(facts["fds"], facts["threads"]) for facts in seen} == {(before["fds"], before["threads"])}
     assert not any(facts["tracing"] for facts in seen)

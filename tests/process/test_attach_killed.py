@@ -9,7 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-from attach_driver import BREAK_LINE, DEADLINE_S, WORKER, AttachSession, Worker, attached, running_worker
+from attach_driver import (
+    BREAK_LINE,
+    DEADLINE_S,
+    SHORT_TURNS,
+    WORKER,
+    AttachSession,
+    Worker,
+    attached,
+    running_worker,
+)
 from dap_client import DapClient, DapError
 
 from debugtool.plugin.agent import paths
@@ -78,7 +87,7 @@ def wait_for_kill(session: AttachSession) -> None:
     [*((point, "idle") for point in FAULT_POINTS), ("injecting", "busy"), ("asked_load", "busy"), ("arrived", "busy")],
 )
 def test_killed_at_a_step(point: str, state: str) -> None:
-    with running_worker(state) as worker:
+    with running_worker(state, *SHORT_TURNS) as worker:
         before = worker.ask()
         with attached(
             "--pid", worker.pid, "--method", "ptrace", env={**os.environ, "DEBUGTOOL_FAULT": point}
@@ -132,7 +141,7 @@ def test_killed_with_an_editor_connected() -> None:
 
 @pytest.mark.parametrize("state", ["idle", "busy"])
 def test_killed_while_a_thread_is_stopped_at_a_breakpoint(state: str) -> None:
-    with running_worker(state) as worker:
+    with running_worker(state, *SHORT_TURNS) as worker:
         before = worker.ask()
         with attached("--pid", worker.pid) as session, DapClient(session.port) as editor:
             editor.attach({WORKER: [BREAK_LINE]})

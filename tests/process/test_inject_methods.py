@@ -7,7 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from attach_driver import BREAK_LINE, ROOT, WORKER, Worker, attached, find_pythons, run_debugtool, running_worker
+from attach_driver import (
+    BREAK_LINE,
+    ROOT,
+    SHORT_TURNS,
+    WORKER,
+    Worker,
+    attached,
+    find_pythons,
+    run_debugtool,
+    running_worker,
+)
 from dap_client import DapClient
 
 PYTHONS = find_pythons()
@@ -46,7 +56,7 @@ def debug(worker: Worker, method: str) -> None:
 @pytest.mark.parametrize("state", ["idle", "busy"])
 @pytest.mark.parametrize("python", PYTHONS, ids=version_of)
 def test_agent(python: Path, state: str) -> None:
-    with running_worker(state, "--agent", str(ROOT), python=python) as worker:
+    with running_worker(state, "--agent", str(ROOT), *SHORT_TURNS, python=python) as worker:
         debug(worker, "agent")
         debug(worker, "agent")
 
@@ -66,14 +76,14 @@ def test_gdb(python: Path) -> None:
 
 @pytest.mark.parametrize("state", ["locked", "busy"])
 def test_gdb_in_other_states(state: str) -> None:
-    with running_worker(state) as worker:
+    with running_worker(state, *SHORT_TURNS) as worker:
         debug(worker, "gdb")
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])
 @pytest.mark.parametrize("python", REMOTE_EXEC, ids=version_of)
 def test_remote_exec(python: Path, state: str) -> None:
-    with running_worker(state, python=python) as worker:
+    with running_worker(state, *SHORT_TURNS, python=python) as worker:
         debug(worker, "remote_exec")
         debug(worker, "remote_exec")
 
