@@ -36,7 +36,7 @@ def run(arguments: dict[str, Any]) -> None:
     threading_was_loaded = "threading" in sys.modules
     import threading
 
-    # json and socket are used here, where a failure can still be told: a program may hide the standard module by its own
+    # json and socket are used here, where a failure can still be told: a program may hide the standard modules
     json.loads(json.dumps(sorted(arguments)))
     session = Session(arguments, threading_was_loaded, socket.socket(socket.AF_UNIX))
     # daemon is given, so that Thread does not ask for the current thread: that would leave a dummy thread behind
