@@ -46,7 +46,7 @@ def wait_until_ready(target: Target, timeout_s: float, proc: Path = Path("/proc"
             why = str(error)
         if time.monotonic() > deadline:
             raise TimedOut(
-                f"Pid {target.pid} ({target.name}) was not ready for a debugger within {round(timeout_s, 1):g} s.",
+                f"Pid {target.pid} ({target.name}) was not ready for a debugger within {timeout_s:.0f} s.",
                 why=why,
                 next_step="wait until the plugin has started, then try again",
             )
