@@ -54,6 +54,11 @@ class Debuggee:
             if call == self._calls:
                 return result
 
+    def wait_until(self, word: str) -> None:
+        """Wait until the function that was begun says a word."""
+        while json.loads(self._worker.lines.next()) != [0, word]:
+            pass
+
     def call(self, function: str, argument: object = None) -> Any:
         """Have a function called and give its result."""
         self.begin(function, argument)

@@ -173,6 +173,7 @@ def test_an_exception_that_ends_a_thread_stops_there(scene: Scene) -> None:
 def test_a_running_process_is_paused_and_its_loop_ended(scene: Scene) -> None:
     with scene.editor() as editor:
         scene.target.begin("loop", 60)
+        scene.target.wait_until("looping")
         threads = {thread["name"]: thread["id"] for thread in editor.request("threads")["threads"]}
         assert {"MainThread", "server", "pool_0", "pool_1", "pool_2"} <= set(threads)
         editor.request("pause", {"threadId": threads["MainThread"]})

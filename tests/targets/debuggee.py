@@ -83,6 +83,7 @@ def library(text):
 
 
 def loop(number):
+    print(json.dumps([0, "looping"]), flush=True)
     turns = 0
     while not loop_ends and turns < number * 100:
         turns += 1
