@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from build_lock import build_lock
 from gohost_driver import GoHost, StartGoHost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,11 +36,11 @@ def go_programs() -> Path:
     go = shutil.which("go")
     assert go is not None, "these tests need Go, see tests/gohost/go.mod for its version"
     directory = ROOT / ".cache" / "gohost"
-    directory.mkdir(parents=True, exist_ok=True)
     command = [go, "build", "-o", f"{directory}/", "./cmd/..."]
-    built = subprocess.run(
-        command, cwd=ROOT / "tests/gohost", capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
-    )
+    with build_lock(directory):
+        built = subprocess.run(
+            command, cwd=ROOT / "tests/gohost", capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
+        )
     assert built.returncode == 0, built.stderr
     return directory
 

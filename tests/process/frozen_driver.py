@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from attach_driver import AttachSession, Lines, find_pythons
+from build_lock import build_lock
 from dap_client import DapClient, Message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,38 +52,44 @@ def frozen_program(*options: str, version: str = "", pyinstaller: str = NEWEST) 
     sources = b"".join(path.read_bytes() for path in sorted(PROJECT.rglob("*.py")))
     mark = hashlib.sha256(repr((options, pyinstaller, version)).encode() + sources).hexdigest()[:12]
     home = CACHE / f"{version}-{mark}"
-    if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=home.parent))
-        command = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "--name", NAME, *options, MAIN]
-        environment = {**os.environ, "PYTHONPATH": str(_pyinstaller(python, pyinstaller))}
-        done = subprocess.run(
-            list(map(str, command)),
-            cwd=beside,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        shutil.rmtree(beside / "build")
-        beside.chmod(0o755)
-        beside.rename(home)
+    with build_lock(home):
+        if not home.exists():
+            _freeze(python, pyinstaller, options, home)
     program = home / "dist" / NAME
     return program if program.is_file() else program / NAME
+
+
+def _freeze(python: Path, pyinstaller: str, options: Sequence[str], home: Path) -> None:
+    beside = Path(tempfile.mkdtemp(dir=home.parent))
+    command = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "--name", NAME, *options, MAIN]
+    environment = {**os.environ, "PYTHONPATH": str(_pyinstaller(python, pyinstaller))}
+    done = subprocess.run(
+        list(map(str, command)),
+        cwd=beside,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_BUILD_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(beside / "build")
+    beside.chmod(0o755)
+    beside.rename(home)
 
 
 def _pyinstaller(python: Path, version: str) -> Path:
     """Install PyInstaller for a CPython into a directory of its own, once."""
     home = CACHE / f"pyinstaller-{version}-{python.parents[1].name}"
-    if not home.exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(dir=home.parent))
-        command = [python, "-m", "pip", "install", "--quiet", "--target", beside, f"pyinstaller=={version}"]
-        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=_BUILD_S, check=False)
-        assert done.returncode == 0, done.stderr
-        beside.rename(home)
+    with build_lock(home):
+        if not home.exists():
+            beside = Path(tempfile.mkdtemp(dir=home.parent))
+            command = list(
+                map(str, [python, "-m", "pip", "install", "--quiet", "--target", beside, f"pyinstaller=={version}"])
+            )
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
+            assert done.returncode == 0, done.stderr
+            beside.rename(home)
     return home
 
 
