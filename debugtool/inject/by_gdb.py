@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +52,18 @@ class GdbInjector:
             "interpreter": interpreter.data,
             "text": bootstrap.text,
         }
-        with tempfile.TemporaryFile("w+") as log:
+        with tempfile.TemporaryFile("w+") as log, _pipe_with(json.dumps(request)) as pipe:
             # No symbols: the addresses are known, and reading them is most of what makes gdb slow.
             gdb = subprocess.Popen(
                 [
                     *("gdb", "-nx", "--batch", "-iex", "set auto-solib-add off", "-iex", "set debuginfod enabled off"),
-                    *("-iex", f"python request = {json.dumps(json.dumps(request))}"),
+                    *("-iex", f"python request = open({pipe}).read()"),
                     *("-p", str(target.pid), "-x", str(_SCRIPT)),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                pass_fds=[pipe],
                 start_new_session=True,
             )
             fault_point("injecting")
@@ -73,6 +77,18 @@ class GdbInjector:
                 ) from error
             log.seek(0)
             return _read_answer(target, log.read())
+
+
+@contextlib.contextmanager
+def _pipe_with(text: str) -> Iterator[int]:
+    """Give the reading end of a pipe that holds a text of 64 KiB at most: everybody can read a command line."""
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "w") as pipe:
+            pipe.write(text)
+        yield reading
+    finally:
+        os.close(reading)
 
 
 def _read_answer(target: Target, text: str) -> float:

@@ -12,7 +12,7 @@ from debugtool.inject.readiness import check_state
 from debugtool.model import Runtime, Target
 
 _SINCE = (3, 14)
-_CODE = "import sys; sys.remote_exec(int(sys.argv[1]), sys.argv[2])"
+_CODE = "import sys; sys.remote_exec(int(sys.argv[1]), sys.stdin.read())"  # what is in argv everybody can read
 
 
 class RemoteExecInjector:
@@ -45,7 +45,8 @@ class RemoteExecInjector:
         interpreter = str(target.executable or Path(f"/proc/{target.pid}/exe"))
         try:
             answer = subprocess.run(
-                [interpreter, "-I", "-S", "-c", _CODE, str(target.pid), str(script)],
+                [interpreter, "-I", "-S", "-c", _CODE, str(target.pid)],
+                input=str(script),
                 capture_output=True,
                 text=True,
                 timeout=timeout_s,
