@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -34,6 +36,29 @@ def error_document(error: DebugtoolError) -> dict[str, object]:
 def print_json(document: object, stream: TextIO | None = None) -> None:
     """Print one JSON document on stdout (or `stream`), with a newline."""
     print(json.dumps(document, indent=2, default=str), file=stream or sys.stdout, flush=True)
+
+
+@contextlib.contextmanager
+def progress(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
+    """Show what goes on, on one line of a terminal that is gone at the end; elsewhere nothing is shown.
+
+    Args:
+        stream: stderr by default.
+
+    Yields:
+        A function that is told what happens just now.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(file=stream)
+    with console.status("") as status:
+        # one line each: a longer one would be wrapped, and the screen would jump
+        yield lambda text: status.update(escape(text[: max(console.width - 4, 0)]))
 
 
 def event_line(event: str, **fields: object) -> str:

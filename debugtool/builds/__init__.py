@@ -2,13 +2,17 @@
 
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
+from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
 from debugtool.builds.interpreter import check_interpreter, find_interpreter
 from debugtool.builds.project import Project, create_project, name_problem
 
 __all__ = [
     "EditableBuild",
+    "FreezeRequest",
+    "FrozenBuild",
     "Project",
     "build_editable",
+    "build_frozen",
     "check_interpreter",
     "create_project",
     "find_entry",

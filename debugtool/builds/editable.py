@@ -9,17 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.builds.assets import copy_assets
-from debugtool.builds.entry import find_entry, source_roots
-from debugtool.builds.interpreter import check_interpreter, find_interpreter
-from debugtool.errors import DebugtoolError, NotFound, Unsupported
+from debugtool.builds.backend import find_python_backend
+from debugtool.errors import DebugtoolError, Unsupported
 from debugtool.files import make_directory, replace_file, write_failure
-from debugtool.manifest import (
-    EDITABLE_MARKER,
-    EDITABLE_SOURCE,
-    Manifest,
-    artefact_name,
-    find_manifest,
-)
+from debugtool.manifest import EDITABLE_MARKER, EDITABLE_SOURCE
 from debugtool.system import goos_goarch
 
 # Linux reads 256 bytes of a first line since 5.1 and 128 before, the newline among them.
@@ -81,24 +74,19 @@ def build_editable(directory: Path) -> EditableBuild:
             why="Windows starts only real programs, and an editable build is a script.",
             next_step="Build and run the plugin in WSL.",
         )
-    manifest = _backend_manifest(directory)
-    root = manifest.project_root
-    entry = find_entry(root)
-    roots = source_roots(root, entry)
-    interpreter = find_interpreter(root, os.environ.get("VIRTUAL_ENV"))
-    check_interpreter(interpreter, root, entry)
-    dist = root / "dist"
-    artefact = _artefact(manifest, dist)
-    text = launcher_text(interpreter, entry, root, roots)
+    backend = find_python_backend(directory)
+    text = launcher_text(backend.interpreter, backend.entry, backend.project, backend.roots)
     try:
-        make_directory(artefact.parent)
-        copied = copy_assets(manifest, dist)
-        replace_file(artefact, text, mode=0o755)
+        make_directory(backend.artefact.parent)
+        copied = copy_assets(backend.manifest, backend.dist)
+        replace_file(backend.artefact, text, mode=0o755)
     except OSError as error:
         advice = "Make it writable for this user, or remove what is in the way."
-        raise write_failure(f"Could not write {dist}.", dist, error, advice) from error
+        raise write_failure(f"Could not write {backend.dist}.", backend.dist, error, advice) from error
     elapsed_ms = round((time.monotonic() - started) * 1000)
-    return EditableBuild(manifest.id, artefact, entry, interpreter, tuple(copied), elapsed_ms)
+    return EditableBuild(
+        backend.manifest.id, backend.artefact, backend.entry, backend.interpreter, tuple(copied), elapsed_ms
+    )
 
 
 def launcher_text(interpreter: Path, entry: Path, root: Path, roots: list[Path]) -> bytes:
@@ -140,37 +128,3 @@ def _unusable_path(path: Path, why: str) -> DebugtoolError:
         why=f"A script cannot name this path: {why}.",
         next_step="Move the project, or its virtual environment, to a directory with a plainer name.",
     )
-
-
-def _backend_manifest(directory: Path) -> Manifest:
-    found = find_manifest(directory)
-    # From within dist/ its copy is found first; the project's own is what counts.
-    manifest = find_manifest(found.project_root) if found else None
-    if manifest is None:
-        raise NotFound(
-            f"There is no plugin in {directory.absolute()}.",
-            why="No plugin.json there, in its src/ or dist/, or above it up to the git root.",
-            next_step="Name the plugin's directory, or create a plugin with: debugtool new my-datasource",
-        )
-    if not manifest.executable or not manifest.backend:
-        missing = "`backend` is not true" if manifest.executable else "it names no `executable`"
-        raise DebugtoolError(
-            f"The plugin {manifest.id} has no backend to build.",
-            why=f"In {manifest.path} {missing}.",
-            next_step=f'Add to it: "backend": true, "executable": "{manifest.executable or manifest.id}"',
-        )
-    return manifest
-
-
-def _artefact(manifest: Manifest, dist: Path) -> Path:
-    """Give the program in dist/, where plugin.json's copy will be."""
-    base = next((base for base in (dist.parent / "src", dist) if manifest.directory.is_relative_to(base)), dist.parent)
-    below = manifest.directory.relative_to(base)
-    artefact = Path(os.path.normpath(dist / below / artefact_name(manifest.executable or "")))
-    if not artefact.is_relative_to(dist):
-        raise DebugtoolError(
-            f"The plugin {manifest.id} would be built outside of {dist}.",
-            why=f"`executable` in {manifest.path} is {manifest.executable!r}.",
-            next_step="Name a program inside the plugin.",
-        )
-    return artefact

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from debugtool.builds.pyproject import python_projects, read_settings
-from debugtool.errors import Ambiguous, DebugtoolError, NotFound
+from debugtool.builds.pyproject import python_projects, read_names, read_settings, unusable_setting
+from debugtool.errors import Ambiguous, NotFound
 
 _MAIN_FILES = ("main.py", "__main__.py")
 _NEXT_STEP = 'Create it, or name the file in pyproject.toml: [tool.debugtool] entry = "path/to/main.py"'
@@ -33,7 +33,7 @@ def find_entry(root: Path) -> Path:
     entry = settings.get("entry")
     if entry is not None:
         if not isinstance(entry, str) or not entry:
-            raise _unusable(project, "entry", f"is {entry!r}, not a path", 'entry = "backend/main.py"')
+            raise unusable_setting(project, "entry", f"is {entry!r}, not a path", 'entry = "backend/main.py"')
         path = Path(os.path.normpath(project / entry))
         return _first_file(root, [path] if path.suffix == ".py" else [path / name for name in _MAIN_FILES])
     packages = [main for layout in _src_layouts(root) for main in sorted(layout.glob("*/__main__.py"))]
@@ -83,10 +83,7 @@ def _first_file(root: Path, candidates: list[Path]) -> Path:
 
 
 def _configured_paths(root: Path) -> Iterator[Path]:
-    project, settings = read_settings(root)
-    paths = settings.get("paths", [])
-    if not isinstance(paths, list) or not all(isinstance(path, str) and path for path in paths):
-        raise _unusable(project, "paths", f"is {paths!r}, not a list of paths", 'paths = ["lib"]')
+    project, paths = read_names(root, "paths", example='paths = ["lib"]')
     for path in paths:
         directory = Path(os.path.normpath(project / path))
         if not directory.is_dir():
@@ -105,11 +102,3 @@ def _src_layouts(root: Path) -> list[Path]:
 def _has_modules(directory: Path) -> bool:
     """Whether Python modules lie in it: a plugin's src/ may be its frontend's alone."""
     return any(True for pattern in ("*.py", "*/__init__.py", "*/__main__.py") for _ in directory.glob(pattern))
-
-
-def _unusable(project: Path, name: str, why: str, example: str) -> DebugtoolError:
-    return DebugtoolError(
-        f"{project / 'pyproject.toml'} is not usable.",
-        why=f"`{name}` in [tool.debugtool] {why}.",
-        next_step=f"Write for example: {example}",
-    )

@@ -51,3 +51,33 @@ def read_settings(root: Path) -> tuple[Path, dict[str, Any]]:
         if isinstance(settings, dict):
             return project, settings
     return root.absolute(), {}
+
+
+def read_names(root: Path, name: str, *, example: str) -> tuple[Path, list[str]]:
+    """Read a list of texts in `[tool.debugtool]`.
+
+    Args:
+        root: The plugin's project.
+        name: Of the setting.
+        example: What it may look like, for the one who wrote something else.
+
+    Returns:
+        The directory of the pyproject.toml, and the list; empty where there is none.
+
+    Raises:
+        DebugtoolError: It is something else, or a pyproject.toml is broken.
+    """
+    project, settings = read_settings(root)
+    names = settings.get(name, [])
+    if not isinstance(names, list) or not all(isinstance(text, str) and text for text in names):
+        raise unusable_setting(project, name, f"is {names!r}, not a list of texts", example)
+    return project, names
+
+
+def unusable_setting(project: Path, name: str, why: str, example: str) -> DebugtoolError:
+    """Make the error for a setting that is not what it should be."""
+    return DebugtoolError(
+        f"{project / 'pyproject.toml'} is not usable.",
+        why=f"`{name}` in [tool.debugtool] {why}.",
+        next_step=f"Write for example: {example}",
+    )

@@ -8,20 +8,26 @@ from pathlib import Path
 import click
 
 from debugtool.commands import _options
-from debugtool.errors import Unsupported
 
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--debug", is_flag=True, help="With the debug agent, so that debugtool can attach without privileges.")
 @click.option("--editable", is_flag=True, help="Run the source tree: an edit needs only a restart of the plugin.")
+@click.option("--onefile", is_flag=True, help="One file, which unpacks itself at each start.")
+@click.option("--target", metavar="OS/ARCH", help="Platform to build for, in Go's words. Default: this machine's.")
+@click.option("--no-verify", is_flag=True, help="Do not start the program once before it is put into dist/.")
 @_options.json_document
-def build(directory: Path, debug: bool, editable: bool, as_json: bool) -> None:
+def build(
+    directory: Path, debug: bool, editable: bool, onefile: bool, target: str | None, no_verify: bool, as_json: bool
+) -> None:
     """Build the Python plugin in DIR into dist/, as its plugin.json says.
 
-    The build there is so far is the editable debug build: give both --debug and --editable. It makes
-    dist/<executable>_<os>_<arch>, which runs the sources, and copies plugin.json and logos beside it. A plugin that
-    runs meanwhile is not disturbed.
+    Makes dist/<executable>_<os>_<arch>, and copies plugin.json and logos beside it. PyInstaller freezes the plugin with
+    its libraries and its Python; where the plugin's environment has no PyInstaller, one is brought along without
+    changing that. The program is started once before it replaces the one in dist/. A plugin that runs meanwhile is not
+    disturbed. A release build is optimised and has no debugger in it; --debug makes one to attach to; with --editable
+    too, nothing is frozen: it runs the sources. docs/builds.md has the details.
 
     \b
     What starts the plugin is the first there is of
@@ -33,26 +39,34 @@ def build(directory: Path, debug: bool, editable: bool, as_json: bool) -> None:
         .venv of the uv workspace that the project is in
         the active environment: VIRTUAL_ENV, CONDA_PREFIX
         the Python of debugtool
-    More directories of modules: paths = ["lib"] in [tool.debugtool].
+    More of [tool.debugtool]:
+        paths = ["lib"]                   more directories of modules
+        imports = ["module"]              modules that are imported by a name in a text
+        excludes = ["module"]             modules to leave out
+        data = ["templates", "*.json"]    more files to take along
 
     \b
     Example:
+        debugtool build
+        debugtool build --debug
         debugtool build --debug --editable
     """
     from debugtool import output
-    from debugtool.builds import build_editable
+    from debugtool.builds import EditableBuild, FreezeRequest, FrozenBuild, build_editable, build_frozen
 
-    if not (debug and editable):
-        raise Unsupported(
-            f"Could not build {directory.absolute()}.",
-            why="This version makes editable debug builds only: it cannot freeze a plugin into a program of its own.",
-            next_step="Run: debugtool build --debug --editable",
-        )
-    built = build_editable(directory)
+    if editable and (not debug or onefile or target):
+        raise click.UsageError("--editable goes with --debug, and not with --onefile or --target.")
+    built: EditableBuild | FrozenBuild
+    if editable:
+        built = build_editable(directory)
+        what = f"runs {built.entry} with {built.interpreter}"
+    else:
+        with output.progress() as say:
+            built = build_frozen(FreezeRequest(directory, debug, onefile, not no_verify, target), say)
+        tried = "it was not started" if built.start_ms is None else f"starts in {built.start_ms} ms"
+        what = f"{tried}; PyInstaller's log is {built.log}"
     if as_json:
-        output.print_json({**asdict(built), "debug": True, "editable": True})
+        output.print_json({**asdict(built), "debug": debug, "editable": editable, "onefile": onefile})
         return
     click.echo(str(built.artefact))
-    click.echo(
-        f"Built {built.plugin_id} in {built.elapsed_ms} ms: runs {built.entry} with {built.interpreter}.", err=True
-    )
+    click.echo(f"Built {built.plugin_id} in {built.elapsed_ms} ms: {what}.", err=True)

@@ -18,6 +18,7 @@ from debugtool.devhost.queries import make_query
 from debugtool.devhost.report import HumanReporter, JsonReporter
 from debugtool.devhost.tables import result_lines
 from debugtool.devhost.timerange import BadTime, parse_range
+from debugtool.devhost.trial import try_start
 
 __all__ = [
     "DEFAULT_PORT",
@@ -43,4 +44,5 @@ __all__ = [
     "readable_body",
     "result_lines",
     "run_host",
+    "try_start",
 ]

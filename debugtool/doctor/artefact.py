@@ -81,11 +81,12 @@ def _why_not_startable(program: Path) -> str | None:
 
 
 def _kind(program: Path) -> str:
-    if is_debug_build(program):
+    if editable_source(program) is not None:
         return "an editable debug build"
     examined = processes.examine_file(str(program))
     if examined.runtime is Runtime.FROZEN:
-        return f"PyInstaller's, with CPython {examined.version}"
+        kind = "PyInstaller's debug build" if is_debug_build(program) else "PyInstaller's"
+        return f"{kind}, with CPython {examined.version}"
     if examined.runtime is Runtime.GO:
         return f"a {'release' if examined.optimised else 'debug'} build of {examined.version or 'go'}"
     return "what kind of build it is cannot be told"
@@ -93,12 +94,12 @@ def _kind(program: Path) -> str:
 
 def is_debug_build(program: Path) -> bool:
     """Say whether a program lets debugtool in by itself."""
-    return editable_source(program) is not None
+    return editable_source(program) is not None or processes.is_frozen_debug_build(program)
 
 
 def check_freshness(program: Path, roots: list[Path]) -> Finding | None:
     """See that no source is newer than the program; None where it runs the sources themselves, or is not there."""
-    if not program.is_file() or is_debug_build(program):
+    if not program.is_file() or editable_source(program) is not None:
         return None
     built = program.stat().st_mtime
     newer = next((path for root in roots for path in _sources(root) if path.lstat().st_mtime > built), None)

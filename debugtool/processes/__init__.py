@@ -1,13 +1,16 @@
 """Which process: discovery, what executes it, who hosts it, what it listens on."""
 
 from debugtool.processes.find import find_target, find_targets, list_targets, names_of_project
+from debugtool.processes.in_use import directories_in_use
 from debugtool.processes.rows import runtime_words, target_document, target_table
-from debugtool.processes.runtime import examine_file
+from debugtool.processes.runtime import examine_file, is_frozen_debug_build
 
 __all__ = [
+    "directories_in_use",
     "examine_file",
     "find_target",
     "find_targets",
+    "is_frozen_debug_build",
     "list_targets",
     "names_of_project",
     "runtime_words",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from debugtool.build_record import read_build_record
 from debugtool.manifest import EDITABLE_MARKER
 from debugtool.model import Build, ProcessRef, Runtime, Target
 from debugtool.processes.debugged import debugger_words
@@ -55,7 +56,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         plugin_id=candidate.manifest.id if candidate.manifest else None,
         runtime=program.runtime,
         runtime_version=program.version,
-        build=_build(program, seen.pid, uid, [script, executable]),
+        build=_build(program, seen.pid, uid, [script, executable], proc),
         host=_host(launcher, table),
         user=_user_name(uid),
         uid=uid,
@@ -109,14 +110,14 @@ def _host(launcher: Seen, table: ProcessTable) -> ProcessRef | None:
     return ProcessRef(parent.pid, printable(display_name(table.command(parent), parent.comm)))
 
 
-def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None]) -> Build:
+def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None], proc: Path) -> Build:
     if program.runtime is Runtime.GO:
         return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[program.optimised]
     from debugtool.plugin.agent import paths  # its package takes longer to import than the scan of all processes
 
     if _exists(paths.agent_socket(uid, pid)):
         return Build.DEBUG
-    if any(is_editable_build(path) for path in files if path):
+    if any(is_editable_build(path) for path in files if path) or _is_frozen_debug_build(program, pid, proc):
         return Build.DEBUG
     return {Runtime.CPYTHON: Build.SOURCE, Runtime.FROZEN: Build.RELEASE}.get(program.runtime, Build.UNKNOWN)
 
@@ -131,6 +132,14 @@ def is_editable_build(path: Path) -> bool:
     except OSError:
         return False
     return head.startswith(b"#!") and EDITABLE_MARKER.encode() in head.splitlines()[:_MARKER_LINES]
+
+
+def _is_frozen_debug_build(program: Program, pid: int, proc: Path) -> bool:
+    """Tell whether a frozen program is what `debugtool build --debug` makes, by the record it has beside its Python."""
+    if program.runtime is not Runtime.FROZEN or not program.libpython:
+        return False
+    record = read_build_record(Path(f"{proc}/{pid}/root{program.libpython}").parent)
+    return record is not None and record.debug
 
 
 def _exists(path: Path | str) -> bool:

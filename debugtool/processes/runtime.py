@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from debugtool.build_record import read_build_record
 from debugtool.model import Runtime
 from debugtool.processes.scan import PROC
 from debugtool.system import elf_sections, python_version_in
@@ -139,6 +140,37 @@ def parse_pyinstaller_cookie(data: bytes) -> Program:
         return OTHER
     version = _PYINSTALLER_COOKIE.unpack_from(data, at)[4]  # 311 is 3.11
     return replace(_PYINSTALLER, version=f"{version // 100}.{version % 100}")
+
+
+def is_frozen_debug_build(path: Path) -> bool:
+    """Tell whether a program file is what `debugtool build --debug` makes, without running it.
+
+    Source:
+        PyInstaller's bootloader, pyi_archive.h: the table of contents names each file of a onefile program, and of
+        another one the directory beside it that its files lie in.
+    """
+    try:
+        with path.open("rb") as file:
+            table = _table_of_contents(file)
+    except OSError:
+        return False
+    directory = re.search(rb"pyi-contents-directory ([^\0]+)", table)
+    record = read_build_record(path.parent / os.fsdecode(directory[1])) if directory else None
+    return b"debugtool_agent/__init__.py" in table or (record is not None and record.debug)
+
+
+def _table_of_contents(file: BinaryIO) -> bytes:
+    """Read the table of contents of a PyInstaller archive; empty where a file has none."""
+    offset, size = elf_sections(file).get("pydata", (0, 0))
+    if size < _PYINSTALLER_COOKIE.size:
+        return b""
+    end = offset + size
+    file.seek(end - _PYINSTALLER_COOKIE.size)
+    magic, length, table_at, table_size, _, _ = _PYINSTALLER_COOKIE.unpack(file.read(_PYINSTALLER_COOKIE.size))
+    if magic != _PYINSTALLER_MAGIC or not table_at + table_size <= length <= size:
+        return b""
+    file.seek(end - length + table_at)
+    return file.read(table_size)
 
 
 def runtime_of(pid: int, *, proc: Path = PROC, maps: str | None = None) -> Program:

@@ -55,10 +55,17 @@ def grpc_address(pid: int, proc: Path = PROC) -> str | None:
     inodes = socket_inodes(pid, proc=proc)
     if not inodes:
         return None
-    paths = [path for inode, path in unix_listeners(pid, proc).items() if inode in inodes and path.startswith("/")]
+    listening = unix_listeners(pid, proc).items()
+    paths = [path for inode, path in listening if inode in inodes and path.startswith("/") and not _is_agents(path)]
     for path in sorted(paths, key=lambda path: (not is_go_plugin_socket(path), path)):
         return f"unix://{_prefix(pid, proc)}{path}"
     return _first_tcp(inodes, tcp_sockets(pid, proc=proc))
+
+
+def _is_agents(path: str) -> bool:
+    """Tell whether it is the socket of a debug build's agent, see plugin/agent/paths.py."""
+    directory, _, name = path.rpartition("/")
+    return name.startswith("agent-") and directory.rpartition("/")[2].startswith("debugtool")
 
 
 def _first_tcp(inodes: frozenset[int], sockets: Iterable[TcpSocket]) -> str | None:

@@ -24,6 +24,7 @@ class FrozenSources:
         root: The directory it runs from (`sys._MEIPASS`), as it names it.
         directories: Where its modules were collected from, as far as that is known.
         entry: The source that runs as `__main__`, None when that is not known.
+        entry_name: What it is called below `root`; its own file name by default.
         pid: The process, through which its files are seen.
     """
 
@@ -31,6 +32,7 @@ class FrozenSources:
     directories: Sequence[Path]
     entry: Path | None
     pid: int
+    entry_name: str = ""
 
     def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Give an editor's `attach` arguments the path mappings that make its breakpoints bind.
@@ -72,7 +74,7 @@ class FrozenSources:
             elsewhere: Such directories as an editor names them, not to be seen from here.
         """
         if self.entry is not None:
-            yield str(self.entry), f"{self.root}/{self.entry.name}"
+            yield str(self.entry), f"{self.root}/{self.entry_name or self.entry.name}"
         names = [name for directory in directories for name in _module_names(directory, directories)]
         for directory in directories:
             for name in _module_names(directory, directories):

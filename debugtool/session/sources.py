@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from debugtool.build_record import BuildRecord, read_build_record
 from debugtool.errors import DebugtoolError
 from debugtool.model import Runtime, Target
 from debugtool.relay import FrozenSources
@@ -25,26 +26,38 @@ def frozen_sources(target: Target, root: str, start: Path | None) -> FrozenSourc
         start: Directory in the developer's project; the working directory by default.
     """
     directories, entry = _find(target, start)
-    return FrozenSources(root, directories, entry, target.pid)
+    record = _record(target, root)
+    if record is None:
+        return FrozenSources(root, directories, entry, target.pid)
+    built_from = [path for path in record.roots if path.is_dir()]  # none on another machine than it was built on
+    if built_from:
+        directories = built_from
+        entry = next((path / record.entry for path in built_from if (path / record.entry).is_file()), entry)
+    return FrozenSources(root, directories, entry, target.pid, record.entry)
 
 
 def path_mappings(target: Target, workspace: Path) -> list[PathMapping]:
     """Compute what launch.json says of paths, see `editors.path_mappings`.
 
     For a frozen program it is a hint for people: the relay knows the directory that the program really runs from. That
-    of a onefile program is another one at each start, and is not written down.
+    of a onefile program is another one at each start, that of `debugtool build` after each build: not written down.
     """
     from debugtool import editors
 
     if target.runtime is not Runtime.FROZEN:
         return editors.path_mappings(target, workspace)
     root = target.libpython.parent if target.libpython else None
-    if root is None or root.name.startswith("_MEI"):
+    if root is None or root.name.startswith("_MEI") or _record(target, str(root)) is not None:
         return []
     directories, _ = _find(target, workspace)
     below = [directory.relative_to(workspace) for directory in directories if directory.is_relative_to(workspace)]
     names = ["".join(f"/{part}" for part in path.parts) for path in below]
     return [editors.PathMapping(editors.WORKSPACE_FOLDER + name, str(root)) for name in names]
+
+
+def _record(target: Target, root: str) -> BuildRecord | None:
+    """Read what a frozen program says about itself, through the process: its files may lie in another namespace."""
+    return read_build_record(Path(f"/proc/{target.pid}/root{root}"))
 
 
 def _find(target: Target, start: Path | None) -> tuple[list[Path], Path | None]:

@@ -1,4 +1,4 @@
-"""Named points of an attach at which a test can kill debugtool, to prove that the target survives it."""
+"""Named points at which a test can kill debugtool, to prove that nothing is lost: of an attach, and of a build."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ FAULT_POINTS = (
     "registered",
     "asked_connect",  # pydevd starts for an editor; reached when one attaches
     "asked_end",  # the payload is told to go; reached when a session ends
+)
+
+BUILD_FAULT_POINTS = (
+    "frozen",  # PyInstaller has ended
+    "tried",  # the program has been started once
+    "support",  # the directory with its modules is in dist/
+    "swapped",  # the program is, too
 )
 
 

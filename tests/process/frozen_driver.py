@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from attach_driver import AttachSession, Lines, find_pythons
+from attach_driver import AttachSession, Lines, find_pythons, run_debugtool
 from build_lock import build_lock
 from dap_client import DapClient, Message
 
@@ -42,55 +42,111 @@ def frozen_program(*options: str, version: str = "", pyinstaller: str = NEWEST) 
     Returns:
         The executable.
     """
-    python = Path(sys.base_prefix) / "bin" / "python3"
-    if version:
-        known = [path for path in find_pythons() if path.parents[1].name.startswith(f"{version}.")]
-        if not known:
-            pytest.skip(f"no CPython {version}")
-        python = known[0]
-    version = python.parents[1].name
-    sources = b"".join(path.read_bytes() for path in sorted(PROJECT.rglob("*.py")))
-    mark = hashlib.sha256(repr((options, pyinstaller, version)).encode() + sources).hexdigest()[:12]
-    home = CACHE / f"{version}-{mark}"
-    with build_lock(home):
-        if not home.exists():
-            _freeze(python, pyinstaller, options, home)
-    program = home / "dist" / NAME
+    python = cpython(version)
+    release = python.parents[1].name
+    mark = _mark(_sources(PROJECT), options, pyinstaller, release)
+
+    def fill(beside: Path) -> None:
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "PyInstaller",
+            "--noconfirm",
+            "--log-level",
+            "ERROR",
+            "--name",
+            NAME,
+            *options,
+            MAIN,
+        ]
+        _run(command, beside, PYTHONPATH=str(_pyinstaller(python, pyinstaller)))
+        shutil.rmtree(beside / "build")
+
+    program = _made_once(CACHE / f"{release}-{mark}", fill) / "dist" / NAME
     return program if program.is_file() else program / NAME
 
 
-def _freeze(python: Path, pyinstaller: str, options: Sequence[str], home: Path) -> None:
-    beside = Path(tempfile.mkdtemp(dir=home.parent))
-    command = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR", "--name", NAME, *options, MAIN]
-    environment = {**os.environ, "PYTHONPATH": str(_pyinstaller(python, pyinstaller))}
+def built_project(*options: str, version: str = "") -> Path:
+    """Have `debugtool build` freeze the project in an environment of its own; what was built before is used again.
+
+    Args:
+        options: Of `debugtool build`.
+        version: As for `frozen_program`.
+
+    Returns:
+        A project like `PROJECT`, built.
+    """
+    python = cpython(version)
+    release = python.parents[1].name
+    ours = b"".join(map(_sources, (ROOT / "debugtool" / "builds", ROOT / "debugtool" / "plugin" / "agent")))
+    mark = _mark(_sources(PROJECT) + ours, options, release)
+
+    def fill(beside: Path) -> None:
+        shutil.copytree(PROJECT, beside, dirs_exist_ok=True)
+        _run([python, "-m", "venv", "--without-pip", beside / ".venv"], beside)
+        done = run_debugtool("build", "--no-verify", *options, cwd=beside, env=build_environment())
+        assert done.returncode == 0, done.stderr
+        shutil.rmtree(beside / "build")
+
+    return _made_once(CACHE / f"built-{release}-{mark}", fill)
+
+
+def build_environment() -> dict[str, str]:
+    """Give the environment for `debugtool build`: the PyInstaller that it brings along is kept with the programs."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    return {**kept, "XDG_CACHE_HOME": str(CACHE)}
+
+
+def cpython(version: str = "") -> Path:
+    """Find a CPython of this machine by its minor version; that of the tests by default."""
+    if not version:
+        return Path(sys.base_prefix) / "bin" / "python3"
+    known = [path for path in find_pythons() if path.parents[1].name.startswith(f"{version}.")]
+    if not known:
+        pytest.skip(f"no CPython {version}")
+    return known[0]
+
+
+def _sources(directory: Path) -> bytes:
+    wanted = [path for path in sorted(directory.rglob("*")) if path.suffix in (".py", ".tmpl")]
+    return b"".join(path.read_bytes() for path in wanted)
+
+
+def _mark(content: bytes, *facts: object) -> str:
+    return hashlib.sha256(repr(facts).encode() + content).hexdigest()[:12]
+
+
+def _made_once(home: Path, fill: Callable[[Path], None]) -> Path:
+    """Make a directory unless it is there: beside, then renamed, and by one of several runs of the tests only."""
+    with build_lock(home):
+        if not home.exists():
+            beside = Path(tempfile.mkdtemp(dir=home.parent))
+            fill(beside)
+            beside.chmod(0o755)
+            beside.rename(home)
+    return home
+
+
+def _run(command: Sequence[str | Path], directory: Path, **variables: str) -> None:
     done = subprocess.run(
         list(map(str, command)),
-        cwd=beside,
-        env=environment,
+        cwd=directory,
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         timeout=_BUILD_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    shutil.rmtree(beside / "build")
-    beside.chmod(0o755)
-    beside.rename(home)
 
 
 def _pyinstaller(python: Path, version: str) -> Path:
     """Install PyInstaller for a CPython into a directory of its own, once."""
-    home = CACHE / f"pyinstaller-{version}-{python.parents[1].name}"
-    with build_lock(home):
-        if not home.exists():
-            beside = Path(tempfile.mkdtemp(dir=home.parent))
-            command = list(
-                map(str, [python, "-m", "pip", "install", "--quiet", "--target", beside, f"pyinstaller=={version}"])
-            )
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_S, check=False)
-            assert done.returncode == 0, done.stderr
-            beside.rename(home)
-    return home
+
+    def fill(beside: Path) -> None:
+        _run([python, "-m", "pip", "install", "--quiet", "--target", beside, f"pyinstaller=={version}"], beside)
+
+    return _made_once(CACHE / f"pyinstaller-{version}-{python.parents[1].name}", fill)
 
 
 class Frozen:
