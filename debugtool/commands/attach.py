@@ -22,7 +22,7 @@ METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS,
 @click.option("--method", type=click.Choice(METHODS), help="The way in.  [default: the gentlest that works]")
 @click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
 @click.option("--timeout", type=click.FloatRange(1), default=15, show_default=True, help="Seconds for getting in.")
-@click.option("--once", is_flag=True, help="End with the process. This version always does.")
+@click.option("--once", is_flag=True, help="End with the process.  [default: follow its restarts]")
 @click.option("--background", is_flag=True, help="Return once the debugger is ready; the session goes on.")
 @click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="For launch.json.")
 @click.option("--no-launch-json", is_flag=True, help="Leave the editor's configuration alone.")
@@ -47,6 +47,9 @@ def attach(
     Writes the configuration "Debug backend plugin" into .vscode/launch.json: press F5 there. The plugin runs at full
     speed until an editor connects, and again once it has left. Ctrl-C lets go; the plugin serves on.
 
+    When the plugin ends, crashes or is rebuilt, the session waits for its host to start it again and goes on there: the
+    editor stays connected, with its breakpoints. A debug build is armed before its own code runs.
+
     NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
     working directory names it.
 
@@ -70,6 +73,7 @@ def attach(
         allow_remote=allow_remote,
         workspace=False if no_launch_json else workspace,
         timeout_s=timeout,
+        once=once,
     )
     if session.run_attach(request, report) is signal.SIGINT:
         click.get_current_context().exit(int(ExitCode.INTERRUPTED))

@@ -71,6 +71,15 @@ class DebugpyTarget:
         self._server.close()
         await self._tasks.close(grace_s=1)
 
+    @property
+    def gone(self) -> asyncio.Event:
+        """Set once what is inside the target has gone: with the process, or because it ran another program (exec)."""
+        return self.control.gone
+
+    def hang_up(self) -> None:
+        """Take note that the target has ended, though a child that it forked may hold its connections open."""
+        self.control.hang_up()
+
     async def verify(self) -> str:
         """Load debugpy in the target, have one DAP handshake with it, and let it go; give its version.
 
@@ -87,12 +96,14 @@ class DebugpyTarget:
         if not answer.get("success"):
             raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
         # pydevd sleeps for 0.1 s while it comes up; nobody needs to wait until it can be let go again.
-        self._tasks.start(self._release_unused())
+        self._tasks.start(self._release_unused(channel))
         return str(loaded["debugpy"])
 
-    async def _release_unused(self) -> None:
+    async def _release_unused(self, channel: DebuggerChannel) -> None:
         try:
-            await self.release()
+            async with self._turn:
+                if self._channel is channel:  # else an editor was faster
+                    await self._let_go()
         except DebugtoolError as error:
             log.warning("%s %s", error.what, error.why)
 
@@ -114,6 +125,7 @@ class DebugpyTarget:
     async def _bring_up(self, order: str, done: str, **more: object) -> DebuggerChannel:
         """Have pydevd connect; its channel can be used before the target says that it is up (`_coming_up`)."""
         async with self._turn:
+            await self._let_go()
             arrival: asyncio.Future[DebuggerChannel] = asyncio.get_running_loop().create_future()
             self._arrival = arrival
             where = {"host": "127.0.0.1", "port": self.port, "token": self._token, **more}
@@ -137,17 +149,20 @@ class DebugpyTarget:
             TimedOut: The target did not answer.
         """
         async with self._turn:
-            channel, self._channel = self._channel, None
-            if channel is None:
-                return
-            try:
-                if self._coming_up is not None:
-                    await self._coming_up
-                await self.control.ask("release", "released", timeout_s=_RELEASE_S)
-            except ProcessGone:
-                pass
-            finally:
-                await channel.close()
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is None:
+            return
+        try:
+            if self._coming_up is not None:
+                await self._coming_up
+            await self.control.ask("release", "released", timeout_s=_RELEASE_S)
+        except ProcessGone:
+            pass
+        finally:
+            await channel.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid = loopback_peer_uid(writer.get_extra_info("socket"))

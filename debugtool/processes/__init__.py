@@ -4,8 +4,10 @@ from debugtool.processes.find import find_target, find_targets, list_targets, na
 from debugtool.processes.in_use import directories_in_use
 from debugtool.processes.rows import runtime_words, target_document, target_table
 from debugtool.processes.runtime import examine_file, is_frozen_debug_build
+from debugtool.processes.successor import SuccessorFinder
 
 __all__ = [
+    "SuccessorFinder",
     "directories_in_use",
     "examine_file",
     "find_target",

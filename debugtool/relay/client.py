@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
+from debugtool.relay.capabilities import CAPABILITIES
+from debugtool.relay.journal import Entry, Journal
+from debugtool.relay.threads import ThreadList
 
 log = logging.getLogger(__name__)
 
@@ -17,49 +21,7 @@ FIRST_MESSAGE_S = 10.0
 _FIRST_MESSAGE_BYTES = 64 * 1024
 _ATTACH_S = 30.0
 _NO_ANSWER = "the debugger in the process did not answer"
-
-# What pydevd can do, as debugpy's own adapter tells its clients. Source: debugpy 1.8.22, adapter/clients.py.
-CAPABILITIES: dict[str, object] = {
-    "supportsCompletionsRequest": True,
-    "supportsConditionalBreakpoints": True,
-    "supportsConfigurationDoneRequest": True,
-    "supportsDebuggerProperties": True,
-    "supportsDelayedStackTraceLoading": True,
-    "supportsEvaluateForHovers": True,
-    "supportsExceptionInfoRequest": True,
-    "supportsExceptionOptions": True,
-    "supportsFunctionBreakpoints": True,
-    "supportsHitConditionalBreakpoints": True,
-    "supportsLogPoints": True,
-    "supportsModulesRequest": True,
-    "supportsSetExpression": True,
-    "supportsSetVariable": True,
-    "supportsValueFormattingOptions": True,
-    "supportsTerminateRequest": True,
-    "supportsGotoTargetsRequest": True,
-    "supportsClipboardContext": True,
-    "supportsStepInTargetsRequest": True,
-    "exceptionBreakpointFilters": [
-        {
-            "filter": "raised",
-            "label": "Raised Exceptions",
-            "default": False,
-            "description": "Break whenever any exception is raised.",
-        },
-        {
-            "filter": "uncaught",
-            "label": "Uncaught Exceptions",
-            "default": True,
-            "description": "Break when the process is exiting due to unhandled exception.",
-        },
-        {
-            "filter": "userUnhandled",
-            "label": "User Uncaught Exceptions",
-            "default": False,
-            "description": "Break when exception escapes into library code.",
-        },
-    ],
-}
+_RESTARTING = "the process is restarting"
 
 
 class Exchange(Protocol):
@@ -68,8 +30,16 @@ class Exchange(Protocol):
     def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Give an `attach` request's arguments as pydevd needs them, and what is the user's own code there."""
 
-    async def open_debugger(self, client: ClientSession, child_pid: int | None, own_code: list[str]) -> DebuggerChannel:
-        """Give the client a debugger: the target's, or that of a child process.
+    follows: bool
+    """Whether a client whose process has ended gets the next one (`ClientSession.restore`)."""
+
+    can_restart: bool
+    """Whether `restart` can be asked for."""
+
+    async def open_debugger(
+        self, client: ClientSession, child_pid: int | None, own_code: list[str]
+    ) -> DebuggerChannel | None:
+        """Give the client a debugger: the target's, or that of a child process; None while there is no target.
 
         Raises:
             DebugtoolError: There is none to be had, or another client has it.
@@ -78,9 +48,15 @@ class Exchange(Protocol):
     async def close_debugger(self, client: ClientSession) -> None:
         """Take the client's debugger back and let the process go. Nothing happens when it has none."""
 
+    def restart(self, done: Callable[[str | None], None]) -> None:
+        """Have the process restarted; `done` is called with None then, or with why it was not."""
+
 
 class ClientSession:
-    """An editor, from its first byte to its last.
+    """An editor, from its first byte to its last, through any number of processes.
+
+    While there is no process (`lose_debugger` to `restore`) the session answers by itself: what is to be set is kept
+    for the next debugger, what asks about the process is refused (docs/architecture.md, "The states of a session").
 
     Args:
         stream: The connection to it.
@@ -99,6 +75,8 @@ class ClientSession:
         self._attach: Message | None = None
         self._debugger: DebuggerChannel | None = None
         self._held_back: list[Message] = []
+        self._journal = Journal(self._tell)
+        self._threads = ThreadList()
         self._ended = False
         self.start_arguments: dict[str, Any] | None = None
         self.is_configured = False
@@ -143,12 +121,15 @@ class ClientSession:
             "configurationDone": self._on_configuration_done,
             "disconnect": self._on_disconnect,
             "terminate": self._on_disconnect,
+            "restart": self._on_restart,
             "debugpySystemInfo": self._on_system_info,
         }.get(command)
         if own:
             await own(request)
-        elif self._debugger is None:
+        elif self.start_arguments is None:
             self._refuse(request, f"{command!r} before a successful attach")
+        elif self._debugger is None:
+            self._answer_without_debugger(request)
         else:
             self._forward(request)
 
@@ -170,24 +151,68 @@ class ClientSession:
 
     def _pass_on(self, request: Message, response: Message) -> None:
         """Give the client the debugger's response to its request."""
+        self._threads.take_response(response)
         self._stream.send({**response, "request_seq": request["seq"], "command": request["command"]})
 
     def _forward(self, request: Message) -> None:
-        assert self._debugger is not None
-        arguments = request.get("arguments") or {}
-        if request["command"] in ("continue", "pause"):
+        debugger = self._debugger
+        assert debugger is not None
+        command, arguments = request["command"], request.get("arguments") or {}
+        entry = self._journal.record(command, arguments)
+        if command in ("continue", "pause"):
             arguments = {**arguments, "threadId": "*"}  # the whole process, as debugpy's adapter does it
-        self._debugger.send(request["command"], arguments, lambda response: self._pass_on(request, response))
+
+        def answer(response: Message) -> None:
+            if entry is None:
+                self._pass_on(request, response)
+            elif debugger.closed.is_set() and self._exchange.follows:
+                self._respond(request, self._journal.postpone(entry, _RESTARTING))
+            else:
+                self._settle(request, entry, response)
+
+        debugger.send(command, arguments, answer)
+
+    def _settle(self, request: Message, entry: Entry, response: Message) -> None:
+        self._pass_on(request, self._journal.settle(entry, response))
+        self._journal.tell_early_events()
+
+    def _answer_without_debugger(self, request: Message) -> None:
+        kept = self._journal.answer_without_debugger(request["command"], request.get("arguments") or {}, _RESTARTING)
+        if kept is not None:
+            self._respond(request, kept)
+        elif request["command"] == "threads":
+            self._respond(request, {"threads": []})
+        else:
+            self._refuse(request, _RESTARTING)
+
+    def _tell(self, event: Message) -> None:
+        self._stream.send(event)
+
+    def say(self, text: str) -> None:
+        """Show the user a line in the editor's debug console."""
+        self._tell({"type": "event", "event": "output", "body": {"category": "console", "output": f"{text}\n"}})
 
     async def _on_initialize(self, request: Message) -> None:
         self._initialize = request.get("arguments") or {}
-        self._respond(request, CAPABILITIES)
+        self._respond(request, {**CAPABILITIES, "supportsRestartRequest": self._exchange.can_restart})
+
+    async def _on_restart(self, request: Message) -> None:
+        def done(why: str | None) -> None:
+            if why is None:
+                self._respond(request)
+            else:
+                self._refuse(request, why)
+
+        if self._exchange.can_restart:
+            self._exchange.restart(done)
+        else:
+            done("this session cannot restart the process: restart it through its host, the session follows")
 
     async def _on_launch(self, request: Message) -> None:
         self._refuse(request, 'debugtool debugs a process that runs: use "request": "attach"')
 
     async def _on_attach(self, request: Message) -> None:
-        if self._debugger is not None:
+        if self.start_arguments is not None:
             self._refuse(request, "this session is attached already")
             return
         given = request.get("arguments") or {}
@@ -198,42 +223,101 @@ class ClientSession:
         except DebugtoolError as error:
             self._refuse(request, " ".join(filter(None, (error.what, error.why))))
             return
-        self._debugger = debugger
-        debugger.on_event = self._on_event
-        try:
-            hello = {**self._initialize, "adapterID": "debugtool"}
-            await debugger.request("initialize", hello, timeout_s=_ATTACH_S)
-            answer = await debugger.request("attach", arguments, timeout_s=_ATTACH_S)
-        except TimeoutError:
-            answer = {"success": False, "message": _NO_ANSWER}
-        if not answer.get("success"):
-            self._debugger = None
+        failure = await self._begin(debugger, arguments) if debugger else None
+        # without a process, or when it has ended meanwhile, the session begins all the same: the next one gets it
+        ended = debugger is not None and debugger.closed.is_set() and self._exchange.follows
+        if failure is not None and not ended:
             await self._exchange.close_debugger(self)
-            self._refuse(request, str(answer.get("message", "attach failed")))
+            self._refuse(request, failure)
             return
+        self._debugger = None if ended else debugger
         self.start_arguments = given
         self._attach = request
         # pydevd has no `initialized` event of its own; the client answers it with its breakpoints
-        self._stream.send({"type": "event", "event": "initialized"})
+        self._tell({"type": "event", "event": "initialized"})
+
+    async def _begin(self, debugger: DebuggerChannel, arguments: Message) -> str | None:
+        """Introduce the client to a debugger; give why that failed, None when it did not."""
+        debugger.on_event = self._on_event
+        hello = {**self._initialize, "adapterID": "debugtool"}
+        try:
+            await debugger.request("initialize", hello, timeout_s=_ATTACH_S)
+            answer = await debugger.request("attach", arguments, timeout_s=_ATTACH_S)
+        except TimeoutError:
+            return _NO_ANSWER
+        return None if answer.get("success") else str(answer.get("message", "attach failed"))
 
     async def _on_configuration_done(self, request: Message) -> None:
         attach, self._attach = self._attach, None
-        if self._debugger is None or attach is None:
+        if attach is None:
             self._refuse(request, '"configurationDone" is only allowed once, after "attach"')
             return
-        try:
-            answer = await self._debugger.request("configurationDone", {}, timeout_s=_ATTACH_S)
-        except TimeoutError:
-            answer = {"type": "response", "success": False, "message": _NO_ANSWER}
-        self._pass_on(request, answer)
-        if not answer.get("success"):
-            self._refuse(attach, str(answer.get("message", "configurationDone failed")))
+        failure = await self._finish_configuration() if self._debugger else None
+        if failure is not None:
+            self._refuse(request, failure)
+            self._refuse(attach, failure)
             return
+        self._respond(request)
         self._respond(attach)
         self.is_configured = True
+        if self._debugger is not None:
+            self._tell_held_back()
+
+    async def _finish_configuration(self) -> str | None:
+        """Tell the debugger that it knows all; give why that failed. A process that ends meanwhile is no failure."""
+        debugger = self._debugger
+        assert debugger is not None
+        try:
+            answer = await debugger.request("configurationDone", {}, timeout_s=_ATTACH_S)
+        except TimeoutError:
+            return _NO_ANSWER
+        if answer.get("success") or (debugger.closed.is_set() and self._exchange.follows):
+            return None
+        return str(answer.get("message", "configurationDone failed"))
+
+    def _tell_held_back(self) -> None:
         held_back, self._held_back = self._held_back, []
         for event in held_back:
-            self._stream.send(event)
+            self._tell(event)
+
+    def lose_debugger(self, text: str) -> None:
+        """Take note that the process has ended, with its debugger; the client's session goes on without one.
+
+        Args:
+            text: What the user is told.
+        """
+        self._debugger = None
+        self._held_back.clear()
+        self._journal.expect_another_debugger()
+        told = self._threads.end()
+        if self.is_configured:
+            for event in told:
+                self._tell(event)
+            self.say(text)
+
+    async def restore(self, debugger: DebuggerChannel, arguments: Message) -> None:
+        """Give the client the debugger of the next process: it is asked for all that the last one was asked for.
+
+        Args:
+            debugger: The debugger, connected.
+            arguments: The client's `attach` arguments, completed for this process.
+
+        Raises:
+            DebugtoolError: It refuses them, does not answer, or goes away.
+        """
+        failure = await self._begin(debugger, arguments)
+        if failure is None:
+            try:
+                await self._journal.replay(debugger)
+            except TimeoutError:
+                failure = _NO_ANSWER
+        if failure is None:
+            self._debugger = debugger  # at once after the replay: what comes from now on goes to the debugger itself
+            failure = await self._finish_configuration() if self.is_configured else None
+        if failure is not None:
+            raise DebugtoolError("The editor's session could not go on in the new process.", why=failure)
+        if self.is_configured:
+            self._tell_held_back()
 
     async def _on_disconnect(self, request: Message) -> None:
         # Stop in the editor means detach: the plugin belongs to its host, and we never end it.
@@ -255,11 +339,15 @@ class ClientSession:
         return self.is_configured and (self.start_arguments or {}).get("subProcess") is not False
 
     def _on_event(self, event: Message) -> None:
+        self._threads.take_event(event)
+        translated = self._journal.translate(event)
+        if translated is None:
+            return
         # pydevd tells of threads and output at once, but a client expects nothing before its attach has succeeded
-        if self.is_configured:
-            self._stream.send(event)
+        if self.is_configured and self._debugger is not None and not self._held_back:
+            self._tell(translated)
         else:
-            self._held_back.append(event)
+            self._held_back.append(translated)
 
     def notify_of_child(self, pid: int, host: str, port: int) -> None:
         """Tell the client that a child process waits for it: it opens one more session, with `subProcessId`.

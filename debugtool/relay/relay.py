@@ -7,12 +7,12 @@ import contextlib
 import ipaddress
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, DebugpyTarget, Tasks, let_run
-from debugtool.errors import DebugtoolError, Refused
+from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.relay.client import ClientSession
 from debugtool.relay.sources import FrozenSources
 from debugtool.system import explain_bind, loopback_peer_uid
@@ -20,30 +20,46 @@ from debugtool.system import explain_bind, loopback_peer_uid
 log = logging.getLogger(__name__)
 
 _CHILD_WAITS_S = 10.0  # how long a new child process waits for the editor's session before it runs undebugged
+_EXIT_S = 2.0  # from the end of a debugger's connection to that of its process, which the session tells of
 
 
 class Relay:
-    """The listener on 3222 and everything behind it, for one target.
+    """The listener on 3222 and everything behind it, for one target and those that come after it.
 
     An asynchronous context manager: it listens inside the block. Clients come and go; one at a time has the target,
     each of its child processes may have one more. The port is bound before anything is done to the target, so that a
-    port in use costs nothing; `serve_target` comes once the target has a debugger.
+    port in use costs nothing; `serve_target` comes once the target has a debugger, `lose_target` when it has ended.
 
     Args:
         host: Address to listen on; `port` 0 asks for a free one.
         port: See `host`.
         allow_remote: Whether it may be an address that others can reach.
         on_client: Called with True when a client has attached, with False when it has left.
+        follows: Whether another target comes when one has ended: clients stay connected then.
+        on_restart: Restarts the target when an editor asks for it; raises DebugtoolError. None: no editor can.
 
     Raises:
         AddressInUse: Somebody listens there; the message says who.
         Refused: An address that others can reach, without `allow_remote`.
     """
 
-    def __init__(self, host: str, port: int, *, allow_remote: bool, on_client: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        allow_remote: bool,
+        on_client: Callable[[bool], None],
+        follows: bool = False,
+        on_restart: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self.host = host
         self.port = port
+        self.follows = follows
+        self.can_restart = on_restart is not None
         self.debugger: DebugpyTarget | None = None
+        self._on_restart = on_restart
+        self._target_uids: set[int] = set()  # empty before the first target
         self._sources: FrozenSources | None = None
         self._allow_remote = allow_remote
         self._on_client = on_client
@@ -52,6 +68,7 @@ class Relay:
         self._sessions: set[ClientSession] = set()
         # what each attached client has: a child's pid (None: the target itself) and the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
+        self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Relay:
@@ -80,11 +97,51 @@ class Relay:
         for session in list(self._sessions):
             await session.hang_up(why)
 
-    def serve_target(self, debugger: DebugpyTarget, sources: FrozenSources | None = None) -> None:
-        """Put a target's debugger behind the port; a frozen program's with the place of its `sources`."""
-        self.debugger = debugger
-        self._sources = sources
+    async def serve_target(self, debugger: DebugpyTarget, sources: FrozenSources | None = None) -> None:
+        """Put a target's debugger behind the port; a frozen program's with the place of its `sources`.
+
+        A client that is there already, from the target before, has its debugger and breakpoints when it returns.
+        """
+        self._target_uids = {debugger.target.uid}
         debugger.on_child = self._on_child
+        self._sources = sources
+        self.debugger = debugger
+        if self._main is not None:
+            await self._restore(self._main, debugger)
+
+    async def lose_target(self, text: str) -> None:
+        """Take the target away, which has ended; clients are told `text` and stay, waiting for the next one."""
+        self.debugger = None
+        client = self._main
+        if client is None:
+            return
+        _, channel = self._held.pop(client, (None, None))
+        if channel is not None:
+            await channel.close()  # what was asked is answered by that; a child of the target may hold its end open
+        client.lose_debugger(text)
+
+    def say(self, text: str) -> None:
+        """Show the user a line in the editor's debug console, if one is connected."""
+        if self._main is not None and self._main.is_configured:
+            self._main.say(text)
+
+    async def _restore(self, client: ClientSession, debugger: DebugpyTarget) -> None:
+        async with self._turn:
+            if client.left.is_set() or client.start_arguments is None:
+                return  # it leaves, or is just attaching and finds the debugger by itself
+            arguments, own_code = self.complete(client.start_arguments)
+            channel: DebuggerChannel | None = None
+            try:
+                channel = await debugger.connect(own_code)
+                self._hold(client, None, channel)
+                await client.restore(channel, arguments)
+            except ProcessGone:
+                pass  # the next one gets it
+            except DebugtoolError as error:
+                if channel is None or not channel.closed.is_set():
+                    log.warning("%s %s", error.what, error.why)
+                    client.say(f"{error.what} {error.why}")
+                    self._tasks.start(client.hang_up(error.what))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,7 +162,7 @@ class Relay:
         elif uid not in self._welcome_users():
             log.warning("refused a connection of user %d: only the plugin's own user may debug it", uid)
             return
-        if self.debugger is None:
+        if not self._target_uids:
             log.warning("closed a connection that came before the debugger was up")
             return
         session = ClientSession(DapStream(reader, writer), self)
@@ -117,59 +174,92 @@ class Relay:
 
     def _welcome_users(self) -> set[int]:
         # The target's own user can do all this to it without us; root can do everything.
-        users = {0, os.geteuid()}
-        return users | {self.debugger.target.uid} if self.debugger else users
+        return {0, os.geteuid()} | self._target_uids
 
     def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """See Exchange.complete."""
         return self._sources.complete(arguments) if self._sources else (arguments, [])
 
-    async def open_debugger(self, client: ClientSession, child_pid: int | None, own_code: list[str]) -> DebuggerChannel:
+    def restart(self, done: Callable[[str | None], None]) -> None:
+        """See Exchange.restart."""
+        self._tasks.start(self._restart(done))
+
+    async def _restart(self, done: Callable[[str | None], None]) -> None:
+        assert self._on_restart is not None
+        try:
+            await self._on_restart()
+        except DebugtoolError as error:
+            done(" ".join(filter(None, (error.what, error.why, error.next_step))))
+        else:
+            done(None)
+
+    async def open_debugger(
+        self, client: ClientSession, child_pid: int | None, own_code: list[str]
+    ) -> DebuggerChannel | None:
         """See Exchange.open_debugger."""
         if child_pid is None:
-            channel = await self._open_target(client, own_code)
-        elif (waiting := self._children.pop(child_pid, None)) is not None:
-            channel = waiting
-        else:
+            return await self._open_target(client, own_code)
+        channel = self._children.pop(child_pid, None)
+        if channel is None:
             raise DebugtoolError(f"No child process {child_pid} waits for a debugger.", why="It ended, or runs on.")
-        self._held[client] = (child_pid, channel)
-        self._tasks.start(self._hang_up_when_closed(client, channel))
-        if child_pid is None:
-            self._on_client(True)
+        self._hold(client, child_pid, channel)
         return channel
 
-    async def _open_target(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel:
+    async def _open_target(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel | None:
         # An editor that starts its session anew comes back before the plugin has been let go.
         while self._main is not None and self._main.left.is_set():
             await self._main.gone.wait()
         if self._main is not None:
             raise DebugtoolError("Another editor debugs this process.", why="Disconnect that one first.")
-        assert self.debugger is not None
         self._main = client
         try:
-            return await self.debugger.connect(own_code)
+            channel = await self._connect(client, own_code)
         except BaseException:
             self._main = None
             raise
+        self._on_client(True)
+        return channel
 
-    async def _hang_up_when_closed(self, client: ClientSession, channel: DebuggerChannel) -> None:
+    async def _connect(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel | None:
+        async with self._turn:
+            if self.debugger is None:
+                return None
+            try:
+                channel = await self.debugger.connect(own_code)
+            except ProcessGone:
+                if self.follows:
+                    return None
+                raise
+            self._hold(client, None, channel)
+            return channel
+
+    def _hold(self, client: ClientSession, child: int | None, channel: DebuggerChannel) -> None:
+        self._held[client] = (child, channel)
+        self._tasks.start(self._hang_up_when_closed(client, channel, follows=self.follows and child is None))
+
+    async def _hang_up_when_closed(self, client: ClientSession, channel: DebuggerChannel, *, follows: bool) -> None:
         await channel.closed.wait()
-        if client in self._held:
+        if follows:
+            await asyncio.sleep(_EXIT_S)  # where its process has ended, `lose_target` is called meanwhile
+        if self._held.get(client, (None, None))[1] is channel:
             await client.hang_up("the process went away")
 
     async def close_debugger(self, client: ClientSession) -> None:
         """See Exchange.close_debugger."""
-        child, channel = self._held.pop(client, (None, None))
-        if channel is None:
+        if client is self._main:
+            await self._close_target(client)
             return
-        if child is not None:
+        _, channel = self._held.pop(client, (None, None))
+        if channel is not None:
             with contextlib.suppress(TimeoutError):
                 await channel.request("disconnect", {"terminateDebuggee": False}, timeout_s=2)
             await channel.close()
-            return
-        assert self.debugger is not None
+
+    async def _close_target(self, client: ClientSession) -> None:
         try:
-            await self.debugger.release()
+            async with self._turn:
+                if self._held.pop(client, None) is not None and self.debugger is not None:
+                    await self.debugger.release()
         except DebugtoolError as error:
             log.warning("%s %s", error.what, error.why)
         finally:

@@ -1,9 +1,11 @@
 """Debug sessions: one attach through all the rooms, and ending one from elsewhere."""
 
-from debugtool.session.attach import AttachRequest, attach
-from debugtool.session.choose import attach_in_background, choose_target, run_attach, wait_for_target
+from debugtool.session.attach import attach
+from debugtool.session.choose import choose_target, wait_for_target
+from debugtool.session.command import attach_in_background, run_attach
 from debugtool.session.detach import detach, find_session
 from debugtool.session.report import Report, reporter
+from debugtool.session.request import AttachRequest
 from debugtool.session.sources import path_mappings
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""One attach, from a target that was found to a target that was let go: the way through the rooms."""
+"""One session: an endpoint for the editor, and behind it one process of a plugin after the other."""
 
 from __future__ import annotations
 
@@ -6,55 +6,29 @@ import asyncio
 import contextlib
 import os
 import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
 
 from debugtool import system
-from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory, standard_library_directories
-from debugtool.errors import DebugtoolError, Refused, Unsupported
-from debugtool.inject import Bootstrap, Injected, check_state, choose_injectors, inject
-from debugtool.model import Build, Runtime, Target
-from debugtool.relay import FrozenSources, Relay, check_host
+from debugtool.debuggers import DebugpyTarget
+from debugtool.errors import DebugtoolError, ProcessGone, Refused
+from debugtool.inject import check_state
+from debugtool.relay import Relay, check_host
+from debugtool.session.arming import debugger_inside, find_sources, refuse_unsupported
+from debugtool.session.configuration import write_configuration
+from debugtool.session.ending import DebuggerGone, Stop, Stopped, stop_signals, until_exit_or_stop
+from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_of
+from debugtool.session.permission import permission_for
 from debugtool.session.report import Report
-
-T = TypeVar("T")
-
-_PAYLOAD_S = 10.0
-_EXIT_S = 2.0  # from the end of a process's connections to its own
+from debugtool.session.request import AttachRequest
 
 
-@dataclass(frozen=True)
-class AttachRequest:
-    """What `debugtool attach` was asked for.
-
-    Attributes:
-        target: The process.
-        host: Address for the editor, with `port` (0: any free one).
-        method: Injector to use; None chooses.
-        allow_remote: Whether `host` may be an address that others can reach.
-        workspace: Directory whose launch.json is written; None finds it, False writes none.
-        timeout_s: How long the target may take to become ready and to let us in.
-    """
-
-    target: Target
-    host: str = "127.0.0.1"
-    port: int = 3222
-    method: str | None = None
-    allow_remote: bool = False
-    workspace: Path | bool | None = None
-    timeout_s: float = 15.0
-
-
-async def attach(request: AttachRequest, report: Report) -> signal.Signals | None:
-    """Attach, listen, and stay until the target ends or we are told to stop; then let go.
+async def attach(request: AttachRequest, report: Report, stop: Stop | None = None) -> signal.Signals | None:
+    """Attach, listen, and stay until we are told to stop, through any number of restarts of the target; then let go.
 
     Args:
-        request: What to do.
+        request: What to do; with `once` the session ends with the target.
         report: Told what happened, as the events of design.md section 3.
+        stop: Ends the session when it is done. None: SIGINT, SIGTERM and SIGHUP do.
 
     Returns:
         The signal that ended the session; None when the target ended, or had a session already.
@@ -64,66 +38,175 @@ async def attach(request: AttachRequest, report: Report) -> signal.Signals | Non
     """
     target = request.target
     check_host(request.host, request.allow_remote)
-    _refuse_unsupported(target)
+    refuse_unsupported(target)
     check_state(target)
-    with system.sole_session(target.pid, target.uid) as is_sole:
-        if not is_sole:
+    with contextlib.ExitStack() as lock:
+        if not lock.enter_context(system.sole_session(target.pid, target.uid)):
             await _report_running_session(request, report)
             return None
-        try:
-            stopped_by = await _hold_session(request, report)
-        except _Stopped as stop:
-            stopped_by = stop.number
-    if stopped_by is None:
-        report("exited", pid=target.pid)
-    report("detached", pid=target.pid)
+        with permission_for(request), contextlib.nullcontext(stop) if stop else stop_signals() as until:
+            session = _Session(request, report, until, lock)
+            try:
+                stopped_by = await session.run()
+            except Stopped as stopped:
+                stopped_by = stopped.number
+    report("detached", pid=session.target.pid)
     return stopped_by
 
 
-async def _hold_session(request: AttachRequest, report: Report) -> signal.Signals | None:
-    target = request.target
-    started = time.monotonic()
-    with _permission(request), _stop_signals() as stop:
+class _Session:
+    """What lives as long as the editor's endpoint does.
+
+    Args:
+        request: What to do.
+        report: Told what happens.
+        stop: Ends it.
+        lock: Holds the lock on the process that is debugged (`system.sole_session`).
+    """
+
+    def __init__(self, request: AttachRequest, report: Report, stop: Stop, lock: contextlib.ExitStack) -> None:
+        self._request = request
+        self._report = report
+        self._stop = stop
+        self._lock = lock
+        self._crashes = CrashLoop()
+        self._began = time.monotonic()  # the attach, and later the end of the process before
+        self._registration = contextlib.ExitStack()
+        self.target = request.target
+
+    async def run(self) -> signal.Signals | None:
+        """Listen, and serve one process after the other; give the signal that ended it, None when the target ended."""
+        request = self._request
         async with Relay(
             request.host,
             request.port,
             allow_remote=request.allow_remote,
-            on_client=lambda connected: report("client", connected=connected),
+            on_client=lambda connected: self._report("client", connected=connected),
+            follows=not request.once,
+            on_restart=request.on_restart,
         ) as relay:
             system.fault_point("listening")
-            async with _debugger_inside(request, stop) as (debugger, injected):
-                relay.serve_target(debugger, _sources(request, debugger))
-                with system.registered(_record(request, relay, injected.method)):
-                    system.fault_point("registered")
-                    elapsed_ms = (time.monotonic() - started) * 1000
-                    report(
-                        "ready",
-                        host=relay.host,
-                        port=relay.port,
-                        method=injected.method,
-                        elapsed_ms=round(elapsed_ms, 1),
-                        stall_ms=round(injected.stall_ms, 2),
-                    )
-                    write_configuration(request, relay.port, report)
-                    stopped_by = await _until_exit_or_stop(target, stop, debugger.control.gone)
-                    if stopped_by is None:
-                        debugger.control.hang_up()
-                    await relay.hang_up("debugtool detaches" if stopped_by else "the process ended")
-    return stopped_by
+            self._relay = relay
+            with self._registration:
+                return await self._serve_all()
 
+    async def _serve_all(self) -> signal.Signals | None:
+        if self._request.once:
+            return await self._serve(Successor(self.target), None)
+        successor = Successor(self.target)
+        while True:
+            async with Follower(successor.target) as follower:
+                stopped_by = await self._serve_successor(successor, follower)
+                if stopped_by is not None:
+                    return stopped_by
+                successor = await self._next(follower)
 
-def _record(request: AttachRequest, relay: Relay, method: str) -> system.SessionRecord:
-    target = request.target
-    return system.SessionRecord(
-        relay_pid=os.getpid(),
-        relay_started=system.start_ticks(os.getpid()) or 0,
-        target_pid=target.pid,
-        target_started=system.start_ticks(target.pid) or 0,
-        target_name=target.name,
-        host=relay.host,
-        port=relay.port,
-        method=method,
-    )
+    async def _serve_successor(self, successor: Successor, follower: Follower) -> signal.Signals | None:
+        """Serve a process; one that cannot be debugged after a restart ends the session no more than one that ends."""
+        is_first = successor.target is self._request.target
+        try:
+            async with letting_go_of(successor.meeting):
+                return await self._serve(successor, follower)
+        except DebuggerGone:
+            raise
+        except DebugtoolError as error:
+            if is_first:
+                raise
+            if not isinstance(error, ProcessGone):
+                document = {"what": error.what, "why": error.why, "next": error.next_step}
+                self._report("rearm_failed", pid=successor.target.pid, waits_for=follower.waits_for, **document)
+                self._relay.say(f"debugtool: {error.what} {error.why}")
+            await self._lose(follower)
+            return None
+
+    async def _next(self, follower: Follower) -> Successor:
+        pause_s = self._crashes.pause_after(time.monotonic() - self._started)
+        if pause_s:
+            self._report("crash_loop", name=self.target.name, crashes=self._crashes.crashes, pause_s=pause_s)
+            await follower.pause(pause_s, self._stop)
+        while True:
+            successor = await follower.next_process(self._stop)
+            self._lock.close()
+            self.target = target = successor.target
+            if self._lock.enter_context(system.sole_session(target.pid, target.uid)):
+                return successor
+            raise Refused(
+                f"The session ends: {target} has another one.",
+                why="another debugtool has attached to the process that was started again",
+                next_step="debugtool ps shows that session; debugtool detach ends it",
+            )
+
+    async def _serve(self, successor: Successor, follower: Follower | None) -> signal.Signals | None:
+        """Arm a process and stay with it; give the signal that ended the session, None when the process ended."""
+        target = successor.target
+        self._started = time.monotonic() - system.age_s(target.pid)
+        async with debugger_inside(self._request, target, self._stop, successor.meeting) as (debugger, injected):
+            await self._relay.serve_target(debugger, find_sources(self._request, debugger))
+            self._register(injected.method)
+            if target is self._request.target:
+                self._report_ready(injected.method, injected.stall_ms)
+            else:
+                await self._report_rearmed(successor)
+            stopped_by = await until_exit_or_stop(target, self._stop, debugger.gone)
+            if stopped_by is not None:
+                await self._relay.hang_up("debugtool detaches")
+            else:
+                await self._take_note_of_exit(debugger, follower)
+        return stopped_by
+
+    async def _take_note_of_exit(self, debugger: DebugpyTarget, follower: Follower | None) -> None:
+        self._began = time.monotonic()
+        debugger.hang_up()
+        waits_for = {"waits_for": follower.waits_for} if follower else {}
+        self._report("exited", pid=self.target.pid, **waits_for)
+        if follower is None:
+            await self._relay.hang_up("the process ended")
+        else:
+            follower.expect()
+            await self._lose(follower)
+
+    async def _lose(self, follower: Follower) -> None:
+        await self._relay.lose_target(
+            f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
+        )
+
+    def _register(self, method: str) -> None:
+        """Write the session's record, or write it anew; it stands until the end of the session."""
+        target = self.target
+        record = system.SessionRecord(
+            relay_pid=os.getpid(),
+            relay_started=system.start_ticks(os.getpid()) or 0,
+            target_pid=target.pid,
+            target_started=system.start_ticks(target.pid) or 0,
+            target_name=target.name,
+            host=self._relay.host,
+            port=self._relay.port,
+            method=method,
+        )
+        if target is self._request.target:
+            self._registration.enter_context(system.registered(record))
+        else:
+            system.write_record(record)
+        system.fault_point("registered")
+
+    def _elapsed_ms(self) -> float:
+        return round((time.monotonic() - self._began) * 1000, 1)
+
+    def _report_ready(self, method: str, stall_ms: float) -> None:
+        relay = self._relay
+        figures = {"elapsed_ms": self._elapsed_ms(), "stall_ms": round(stall_ms, 2)}
+        self._report("ready", host=relay.host, port=relay.port, method=method, **figures)
+        write_configuration(self._request, relay.port, self._report)
+
+    async def _report_rearmed(self, successor: Successor) -> None:
+        """Let a process that waited for us go on, and tell of it; or for how long it has run undebugged."""
+        waited = successor.meeting is not None and await successor.meeting.let_go()
+        pid = successor.target.pid
+        window_ms = 0.0 if waited else round(system.age_s(pid) * 1000, 1)
+        self._report(
+            "rearmed", pid=pid, elapsed_ms=self._elapsed_ms(), before_first_request=waited, window_ms=window_ms
+        )
+        self._relay.say(f"debugtool: attached to pid {pid}, which was started again.")
 
 
 async def _report_running_session(request: AttachRequest, report: Report) -> None:
@@ -155,203 +238,3 @@ async def _report_running_session(request: AttachRequest, report: Report) -> Non
                 next_step="end that one with debugtool detach, as its own user",
             )
         await asyncio.sleep(0.1)  # the other attach is on its way
-
-
-def _refuse_unsupported(target: Target) -> None:
-    if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
-        raise Unsupported(
-            f"Cannot debug pid {target.pid} ({target.name}).",
-            why=f"its runtime is {target.runtime}; this version of debugtool debugs CPython",
-            next_step="name a Python process; debugtool ps --all lists them",
-        )
-
-
-def write_configuration(request: AttachRequest, port: int, report: Report) -> None:
-    """Write the editor's attach configuration; a failure is reported and does not end the session."""
-    if request.workspace is False:
-        return
-    from debugtool import editors
-    from debugtool.session.sources import path_mappings
-
-    target = request.target
-    try:
-        if isinstance(request.workspace, Path):
-            workspace = request.workspace
-        else:
-            # Without a plugin.json the program's own directory tells the project, not the one we happen to stand in.
-            start = target.script.parent if target.script and not target.plugin_dir else None
-            workspace = editors.find_workspace(start, target.plugin_dir)
-        entry = editors.debugpy_entry(request.host, port, path_mappings(target, workspace))
-        written = editors.write_launch_json(workspace, entry)
-    except DebugtoolError as error:
-        report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)
-    else:
-        report("launch_json", path=str(written.path), changed=written.changed)
-
-
-@contextlib.contextmanager
-def _permission(request: AttachRequest) -> Iterator[None]:
-    """Make sure that the kernel lets the chosen way in, for the length of the session.
-
-    Raises:
-        Refused: It does not, and the user did not say yes to lowering ptrace_scope; the message has a fix.
-    """
-    first = choose_injectors(request.target, request.method)[0]
-    if not first.needs_ptrace:
-        yield
-        return
-    permission = system.examine(request.target.pid, name=request.target.name)
-    with system.temporarily_relax_ptrace_scope(permission, ask=system.ask_on_terminal()) as relaxed:
-        refusal = system.why_not(permission)
-        if refusal is not None and not relaxed:
-            raise refusal.as_error()
-        yield
-
-
-class _Stopped(Exception):
-    """A signal came while the debugger was on its way in."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-@contextlib.asynccontextmanager
-async def _debugger_inside(
-    request: AttachRequest, stop: asyncio.Future[signal.Signals]
-) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
-    """Bring the debugger into the target, proven by a DAP handshake; let it go at the end."""
-    target = request.target
-    library = _library_for(request)
-    async with ControlChannel(target) as control:
-        system.fault_point("control")
-        bootstrap = Bootstrap(
-            payload=control.payload,
-            socket=control.socket,
-            token=control.token,
-            debugpy=debugpy_directory(target),
-            uid=os.geteuid(),
-            library=library,
-        )
-        injected = await _or_stop(_injection(request, bootstrap), stop)
-        system.fault_point("injected")
-        await _or_stop(asyncio.ensure_future(control.wait_for_payload(_PAYLOAD_S)), stop)
-        system.fault_point("payload")
-        async with DebugpyTarget(target, control) as debugger:
-            await debugger.verify()
-            system.fault_point("verified")
-            yield debugger, injected
-
-
-def _library_for(request: AttachRequest) -> tuple[Path, ...]:
-    """Find what a frozen program lacks of the standard library; a debug build has all of it.
-
-    Raises:
-        Unsupported: No CPython of its version is on this machine.
-    """
-    if request.target.runtime is not Runtime.FROZEN or request.target.build is Build.DEBUG:
-        return ()
-    return standard_library_directories(request.target)
-
-
-def _sources(request: AttachRequest, debugger: DebugpyTarget) -> FrozenSources | None:
-    """Find the sources of a frozen program, for the paths of breakpoints; others' paths are in launch.json."""
-    if debugger.root is None:
-        return None
-    from debugtool.session.sources import frozen_sources
-
-    start = request.workspace if isinstance(request.workspace, Path) else None
-    return frozen_sources(request.target, debugger.root, start)
-
-
-def _injection(request: AttachRequest, bootstrap: Bootstrap) -> asyncio.Future[Injected]:
-    """Start the injection in a thread that the process need not wait for at its end.
-
-    What has begun in the target is finished by a process of its own; the payload finds nobody then and ends.
-    """
-    loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Injected] = loop.create_future()
-
-    def tell(settle: Callable[[], None]) -> None:
-        def unless_given_up() -> None:
-            if not outcome.done():
-                settle()
-
-        with contextlib.suppress(RuntimeError):  # the loop is closed: we were stopped meanwhile
-            loop.call_soon_threadsafe(unless_given_up)
-
-    def run() -> None:
-        try:
-            injected = inject(request.target, bootstrap, method=request.method, timeout_s=request.timeout_s)
-        except Exception as error:  # whatever it is, it belongs to the one who waits
-            failure = error
-            tell(lambda: outcome.set_exception(failure))
-        else:
-            tell(lambda: outcome.set_result(injected))
-
-    threading.Thread(target=run, name="injection", daemon=True).start()
-    return outcome
-
-
-async def _or_stop(work: asyncio.Future[T], stop: asyncio.Future[signal.Signals]) -> T:
-    """Wait for work, unless a signal comes first.
-
-    Raises:
-        _Stopped: It did.
-    """
-    waits: list[asyncio.Future[Any]] = [work, stop]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    if work.done():
-        return work.result()
-    work.cancel()
-    raise _Stopped(stop.result())
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
-    """Turn the first of SIGINT, SIGTERM and SIGHUP into a result, so that every way out is the orderly one."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[signal.Signals] = loop.create_future()
-
-    def take(number: signal.Signals) -> None:
-        if not stop.done():
-            stop.set_result(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, take, number)
-    try:
-        yield stop
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-async def _until_exit_or_stop(
-    target: Target, stop: asyncio.Future[signal.Signals], gone: asyncio.Event
-) -> signal.Signals | None:
-    """Wait; None when the target ended, the signal when we are to stop.
-
-    Raises:
-        DebugtoolError: The target runs on, but our payload in it is `gone`.
-    """
-    loop = asyncio.get_running_loop()
-    exited = asyncio.Event()
-    with system.opened_pidfd(target.pid) as pidfd:
-        loop.add_reader(pidfd, exited.set)
-        exit_wait, gone_wait = asyncio.create_task(exited.wait()), asyncio.create_task(gone.wait())
-        try:
-            await asyncio.wait((exit_wait, gone_wait, stop), return_when=asyncio.FIRST_COMPLETED)
-            if gone.is_set() and not stop.done():
-                await asyncio.wait((exit_wait, stop), timeout=_EXIT_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            loop.remove_reader(pidfd)
-            exit_wait.cancel()
-            gone_wait.cancel()
-    if not exited.is_set() and not stop.done():
-        raise DebugtoolError(
-            f"The debugger inside {target} is gone.",
-            why="the process runs on without it: it has put another program in its place (exec)",
-            next_step="attach again",
-        )
-    return None if exited.is_set() else stop.result()

@@ -68,8 +68,30 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return f'{did} {fields["path"]}\nPress F5 in VS Code ("Debug backend plugin"). Ctrl-C here detaches.'
         case "client":
             return "An editor is connected." if fields["connected"] else "The editor has left; the plugin runs on."
-        case "exited":
-            return f"The process {fields['pid']} ended."
         case "detached":
             return "Detached."
+    return _restart_text(event, fields)
+
+
+def _restart_text(event: str, fields: dict[str, object]) -> str:
+    match event:
+        case "exited" if fields.get("waits_for"):
+            return f"The process {fields['pid']} ended. Waiting for {fields['waits_for']}; Ctrl-C ends the session."
+        case "exited":
+            return f"The process {fields['pid']} ended."
+        case "rearmed":
+            how = (
+                "before its own code ran"
+                if fields["before_first_request"]
+                else f"{fields['window_ms']} ms after its start"
+            )
+            return f"Attached again, to pid {fields['pid']}, {how}."
+        case "rearm_failed":
+            lines = [f"{fields['what']}", f"  why:  {fields['why']}", f"  next: {fields['next']}"]
+            return "\n".join([*lines, f"The session waits for {fields['waits_for']}."])
+        case "crash_loop":
+            return (
+                f"{fields['name']} has ended {fields['crashes']} times in a row right after its start: "
+                f"it is left alone for {fields['pause_s']:g} s."
+            )
     return ""

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
-    from debugtool.system.process_facts import is_same_process, opened_pidfd, wait_for_exit
+    from debugtool.system.process_facts import age_s, is_same_process, opened_pidfd, wait_for_exit
     from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
     from debugtool.system.python_version import find_version, python_version_in
     from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
-    from debugtool.system.sessions import SessionRecord, find_sessions, registered, sole_session, start_ticks
+    from debugtool.system.sessions import (
+        SessionRecord,
+        find_sessions,
+        registered,
+        sole_session,
+        start_ticks,
+        write_record,
+    )
     from debugtool.system.tcp import (
         Listener,
         TcpSocket,
@@ -44,6 +51,7 @@ __all__ = [
     "Refusal",
     "SessionRecord",
     "TcpSocket",
+    "age_s",
     "ask_on_terminal",
     "elf_sections",
     "examine",
@@ -73,6 +81,7 @@ __all__ = [
     "try_tracing_a_child",
     "wait_for_exit",
     "why_not",
+    "write_record",
 ]
 
 # Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
@@ -83,11 +92,11 @@ _HOMES = {
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
-    "process_facts": ("is_same_process", "opened_pidfd", "wait_for_exit"),
+    "process_facts": ("age_s", "is_same_process", "opened_pidfd", "wait_for_exit"),
     "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
-    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "start_ticks"),
+    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "start_ticks", "write_record"),
     "tcp": (
         "Listener",
         "TcpSocket",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,9 @@ def wait_for_exit(pid: int, timeout_s: float, *, started_ticks: int | None = Non
 def is_same_process(pid: int, started_ticks: int, *, proc: Path = PROC) -> bool:
     """Tell whether a pid still belongs to the process that started at that time (ticks since boot)."""
     return start_ticks(pid, proc) == started_ticks
+
+
+def age_s(pid: int, *, proc: Path = PROC) -> float:
+    """Say how long ago a process was started, in seconds, to a hundredth; 0 when it is gone."""
+    started = start_ticks(pid, proc)
+    return 0.0 if started is None else time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")

@@ -59,14 +59,24 @@ def registered(record: SessionRecord) -> Iterator[None]:
     Raises:
         OSError: The runtime directory cannot be written.
     """
-    path = _directory() / f"session-{record.relay_pid}.json"
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(asdict(record)))
-    beside.rename(path)
+    path = write_record(record)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def write_record(record: SessionRecord) -> Path:
+    """Write a session's record, in the place of the one before: its target is another process after a restart.
+
+    Raises:
+        OSError: The runtime directory cannot be written.
+    """
+    path = _directory() / f"session-{record.relay_pid}.json"
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(asdict(record)))
+    beside.rename(path)
+    return path
 
 
 @contextlib.contextmanager

@@ -135,7 +135,7 @@ def test_with_subprocess_off_children_are_none_of_the_editors_business(scene: Sc
 
 
 def test_the_end_of_the_process_is_seen_though_a_child_of_it_lives_on() -> None:
-    with running_debuggee() as target, attached("--pid", target.pid) as session:
+    with running_debuggee() as target, attached("--pid", target.pid, "--once") as session:
         session.wait_for("ready")
         child = target.call("fork_and_leave", 20)
         target.process.kill()

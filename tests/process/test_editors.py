@@ -115,7 +115,11 @@ def test_requests_at_the_wrong_time_are_refused_in_words(scene: Scene) -> None:
 
 @pytest.mark.parametrize("is_stopped", [True, False])
 def test_an_editor_is_told_when_the_process_ends(is_stopped: bool) -> None:
-    with running_debuggee() as target, attached("--pid", target.pid) as session, DapClient(session.port) as editor:
+    with (
+        running_debuggee() as target,
+        attached("--pid", target.pid, "--once") as session,
+        DapClient(session.port) as editor,
+    ):
         editor.attach({DEBUGGEE: [line_of("INSIDE")]})
         if is_stopped:
             target.begin("steps", 4)

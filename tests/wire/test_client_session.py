@@ -34,6 +34,8 @@ class Stage:
         self.debugger = debugger
         self.channel = channel
         self.refusal: DebugtoolError | None = None
+        self.follows = False
+        self.can_restart = False
         self.calls: list[object] = []
         self.session: ClientSession
 
@@ -45,6 +47,10 @@ class Stage:
         if self.refusal:
             raise self.refusal
         return self.channel
+
+    def restart(self, done: Callable[[str | None], None]) -> None:
+        self.calls.append("restart")
+        done(self.refusal.what if self.refusal else None)
 
     async def close_debugger(self, client: ClientSession) -> None:
         self.calls.append("close")

@@ -12,11 +12,13 @@ import os
 import socket
 import threading
 
-from . import paths, payload  # relative: an editable build loads this package under a name of its own
+from . import paths, payload, rendezvous  # relative: an editable build loads this package under a name of its own
 
 
 def start(executable: str) -> None:
     """Begin to listen for debugtool, in a daemon thread; called by a debug build's launcher before the user's code.
+
+    A session that waits for this program is let in first, so that the user's code does not run undebugged.
 
     Never stands in the plugin's way: where no socket can be had (a read-only machine, a full disk), the plugin runs on
     without an agent and debugtool gets in another way.
@@ -25,6 +27,7 @@ def start(executable: str) -> None:
         executable: The launcher's own file.
     """
     uid, pid = os.geteuid(), os.getpid()
+    rendezvous.keep(executable, uid)
     try:
         paths.make_runtime_dir(uid)
         path = paths.agent_socket(uid, pid)

@@ -290,6 +290,25 @@ def tidy(directory: str) -> None:
         os.rmdir(directory)
     except OSError:
         pass
+    remove_rendezvous(directory)
+
+
+def remove_rendezvous(directory: str) -> None:
+    """Remove the place where a killed debugtool waited for this program's next start (`rendezvous.py`)."""
+    base, _, name = directory.rpartition("/session-")
+    pid, _, rest = name.partition("-")
+    ticks = rest.partition("-")[0]
+    try:
+        with open("/proc/%s/stat" % pid, errors="replace") as file:
+            if file.read().rpartition(")")[2].split()[19] == ticks:
+                return  # it lives, and waits on
+    except OSError:
+        pass
+    for suffix in ("json", "sock"):
+        try:
+            os.unlink("%s/rendezvous-%s-%s.%s" % (base, pid, ticks, suffix))
+        except OSError:
+            pass
 
 
 def peer_uid(channel: socket.socket) -> int:

@@ -1,0 +1,97 @@
+"""A debug build's start-up looks here for a session that waits for it: then it is armed before the user's code runs.
+
+debugtool leaves a small file in the user's private directory while it waits for a plugin to be started again. What is
+said over the socket that it names is JSON lines: `arm` with the payload's arguments, `wait` as long as the debugger is
+being brought up, `go`. Whatever goes wrong, the plugin starts: silence is borne for SILENCE_S, all of it for LIMIT_S.
+
+Runs inside targets: CPython 3.8 and later, standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import time
+
+from . import paths, payload
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PREFIX = "rendezvous-"
+SILENCE_S = 2.0
+LIMIT_S = 20.0  # a host gives a plugin 60 s for its handshake line
+
+
+def keep(executable: str, uid: int) -> None:
+    """Let a session that waits for this program bring its debugger in; return when the program may go on.
+
+    Args:
+        executable: The program's own file, as the host starts it.
+        uid: The process's user.
+    """
+    directory = paths.runtime_dir(uid)
+    try:
+        paths.check_private(directory, uid)
+        names = sorted(name for name in os.listdir(directory) if name.startswith(PREFIX) and name.endswith(".json"))
+    except (OSError, paths.UnsafeDirectory):
+        return
+    for name in names:
+        try:
+            place = read(os.path.join(directory, name), uid)
+            if os.path.realpath(executable) == place["program"] and runs(place["pid"], place["started"]):
+                meet(place["socket"], uid)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+            continue  # not debugtool's, or it is gone: the plugin starts
+
+
+def read(path: str, uid: int) -> dict[str, Any]:
+    """Read a rendezvous file.
+
+    Raises:
+        ValueError: It is not this user's alone, a link, or no such file.
+        OSError: It cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or facts.st_uid != uid or facts.st_mode & 0o022:
+            raise ValueError("%s may be somebody else's" % path)
+        place = json.loads(file.read(65536).decode("utf-8"))
+    if not isinstance(place, dict):
+        raise ValueError("%s is no rendezvous" % path)
+    return place
+
+
+def runs(pid: int, started: int) -> bool:
+    """Tell whether the session that wrote the file still runs: its pid with its start time, in ticks since boot."""
+    try:
+        with open("/proc/%d/stat" % pid, errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[19]) == started
+    except OSError:
+        return False
+
+
+def meet(path: str, uid: int) -> None:
+    """Do what a waiting session says, until it says go, falls silent or takes too long.
+
+    Raises:
+        OSError: Nobody is there any more; ValueError, KeyError: what is there is not debugtool.
+    """
+    deadline = time.monotonic() + LIMIT_S
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
+        channel.settimeout(SILENCE_S)
+        channel.connect(path)
+        if payload.peer_uid(channel) not in (0, uid):
+            return
+        with channel.makefile("rb") as lines:
+            while time.monotonic() < deadline:
+                order = json.loads(lines.readline(65536).decode("utf-8"))
+                if order["do"] == "arm":
+                    payload.run(order["arguments"])
+                elif order["do"] == "go":
+                    channel.sendall(b"{}\n")
+                    return

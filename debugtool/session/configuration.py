@@ -1,0 +1,32 @@
+"""The editor's configuration, as a session writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from debugtool.errors import DebugtoolError
+from debugtool.session.report import Report
+from debugtool.session.request import AttachRequest
+
+
+def write_configuration(request: AttachRequest, port: int, report: Report) -> None:
+    """Write the editor's attach configuration; a failure is reported and does not end the session."""
+    if request.workspace is False:
+        return
+    from debugtool import editors
+    from debugtool.session.sources import path_mappings
+
+    target = request.target
+    try:
+        if isinstance(request.workspace, Path):
+            workspace = request.workspace
+        else:
+            # Without a plugin.json the program's own directory tells the project, not the one we happen to stand in.
+            start = target.script.parent if target.script and not target.plugin_dir else None
+            workspace = editors.find_workspace(start, target.plugin_dir)
+        entry = editors.debugpy_entry(request.host, port, path_mappings(target, workspace))
+        written = editors.write_launch_json(workspace, entry)
+    except DebugtoolError as error:
+        report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)
+    else:
+        report("launch_json", path=str(written.path), changed=written.changed)

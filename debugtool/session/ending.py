@@ -1,0 +1,96 @@
+"""What ends a session, or what it waits for: signals, the target's end, whichever comes first."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from debugtool import system
+from debugtool.errors import DebugtoolError
+from debugtool.model import Target
+
+T = TypeVar("T")
+Stop = asyncio.Future[signal.Signals]
+"""Done once the session is to end, with the signal that says so."""
+
+_EXIT_S = 2.0  # from the end of a process's connections to its own
+
+
+class Stopped(Exception):
+    """The session is to end while something was on its way; `number` is the signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class DebuggerGone(DebugtoolError):
+    """The target runs on, but our payload in it is gone."""
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[Stop]:
+    """Turn the first of SIGINT, SIGTERM and SIGHUP into a result, so that every way out is the orderly one."""
+    loop = asyncio.get_running_loop()
+    stop: Stop = loop.create_future()
+
+    def take(number: signal.Signals) -> None:
+        if not stop.done():
+            stop.set_result(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, take, number)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def or_stop(work: asyncio.Future[T], stop: Stop) -> T:
+    """Wait for work, unless the session is to end first.
+
+    Raises:
+        Stopped: It is; the work is cancelled.
+    """
+    waits: list[asyncio.Future[Any]] = [work, stop]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise Stopped(stop.result())
+    finally:
+        work.cancel()
+
+
+async def until_exit_or_stop(target: Target, stop: Stop, gone: asyncio.Event) -> signal.Signals | None:
+    """Wait; None when the target ended, the signal when the session is to end.
+
+    Raises:
+        DebuggerGone: The target runs on, but our payload in it is `gone`.
+        ProcessGone: It ended before we looked.
+    """
+    loop = asyncio.get_running_loop()
+    exited = asyncio.Event()
+    with system.opened_pidfd(target.pid) as pidfd:
+        loop.add_reader(pidfd, exited.set)
+        exit_wait, gone_wait = asyncio.create_task(exited.wait()), asyncio.create_task(gone.wait())
+        try:
+            await asyncio.wait((exit_wait, gone_wait, stop), return_when=asyncio.FIRST_COMPLETED)
+            if gone.is_set() and not stop.done():
+                await asyncio.wait((exit_wait, stop), timeout=_EXIT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            loop.remove_reader(pidfd)
+            exit_wait.cancel()
+            gone_wait.cancel()
+    if not exited.is_set() and not stop.done():
+        raise DebuggerGone(
+            f"The debugger inside {target} is gone.",
+            why="the process runs on without it: it has put another program in its place (exec)",
+            next_step="attach again",
+        )
+    return None if exited.is_set() else stop.result()

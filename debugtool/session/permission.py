@@ -1,0 +1,29 @@
+"""Whether the kernel lets us in, and what the user is asked where it does not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from debugtool import system
+from debugtool.inject import choose_injectors
+from debugtool.session.request import AttachRequest
+
+
+@contextlib.contextmanager
+def permission_for(request: AttachRequest) -> Iterator[None]:
+    """Make sure that the kernel lets the chosen way in, for the length of the session.
+
+    Raises:
+        Refused: It does not, and the user did not say yes to lowering ptrace_scope; the message has a fix.
+    """
+    first = choose_injectors(request.target, request.method)[0]
+    if not first.needs_ptrace:
+        yield
+        return
+    permission = system.examine(request.target.pid, name=request.target.name)
+    with system.temporarily_relax_ptrace_scope(permission, ask=system.ask_on_terminal()) as relaxed:
+        refusal = system.why_not(permission)
+        if refusal is not None and not relaxed:
+            raise refusal.as_error()
+        yield

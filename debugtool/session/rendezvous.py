@@ -1,0 +1,157 @@
+"""Where the agent of a debug build finds a session that waits for it, before the plugin's own code runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from types import TracebackType
+
+from debugtool import system
+from debugtool.debuggers import Tasks
+from debugtool.model import Target
+from debugtool.plugin.agent import paths, rendezvous
+
+_HEARTBEAT_S = rendezvous.SILENCE_S / 8
+_ANSWER_S = 2.0
+
+
+class Meeting:
+    """A process that has called, and does not go on until it is told to; it gives up after a while of silence.
+
+    Attributes:
+        pid: The process, by the kernel's word.
+    """
+
+    def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.pid = pid
+        self._reader = reader
+        self._writer = writer
+        self._beat = asyncio.create_task(self._keep_waiting())
+
+    async def _keep_waiting(self) -> None:
+        while not self._writer.is_closing():
+            self._say({"do": "wait"})
+            await asyncio.sleep(_HEARTBEAT_S)
+
+    def _say(self, order: dict[str, object]) -> None:
+        self._writer.write(json.dumps(order).encode() + b"\n")
+
+    def start_payload(self, arguments: dict[str, object]) -> None:
+        """Have the process start the payload in itself."""
+        self._say({"do": "arm", "arguments": arguments})
+
+    async def let_go(self) -> bool:
+        """Let the process go on; give whether it has waited until now. Nothing happens when it went before."""
+        self._beat.cancel()
+        if self._writer.is_closing():
+            return False
+        self._say({"do": "go"})
+        try:
+            return bool(await asyncio.wait_for(self._reader.readline(), _ANSWER_S))
+        except (TimeoutError, OSError):
+            return False
+        finally:
+            self._writer.close()
+
+
+class Rendezvous:
+    """A file and a socket in the private directory of a target's user, for as long as the block runs.
+
+    Args:
+        target: The process whose successor is waited for.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._callers: asyncio.Queue[Meeting] = asyncio.Queue()
+        self._is_wanted = False
+        self._tasks = Tasks()
+        self._path: Path | None = None
+
+    async def __aenter__(self) -> Rendezvous:
+        target = self._target
+        program = target.script or target.executable
+        if program is None or os.geteuid() not in (0, target.uid):
+            return self
+        base = Path(paths.make_runtime_dir(target.uid))
+        _remove_abandoned(base)
+        own = system.start_ticks(os.getpid()) or 0
+        path = base / f"{rendezvous.PREFIX}{os.getpid()}-{own}.json"
+        address = path.with_suffix(".sock")
+        address.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(
+            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), address
+        )
+        place = {
+            "socket": str(address),
+            "pid": os.getpid(),
+            "started": own,
+            "program": os.path.realpath(program),
+        }
+        _write_private(path, json.dumps(place).encode(), target.uid)
+        address.chmod(0o600)
+        if os.geteuid() != target.uid:
+            os.chown(address, target.uid, -1)
+        self._path = path
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._path is None:
+            return
+        self._path.unlink(missing_ok=True)
+        self._server.close()
+        self._path.with_suffix(".sock").unlink(missing_ok=True)
+        await self.leave_alone()
+        await self._tasks.close(grace_s=1)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != self._target.uid:
+            writer.close()
+            return
+        meeting = Meeting(pid, reader, writer)
+        if self._is_wanted:
+            self._callers.put_nowait(meeting)
+        else:
+            await meeting.let_go()  # another instance, beside the one that is being debugged
+
+    def expect(self) -> None:
+        """Keep those who call from now on for `next_caller`; before they are let go at once."""
+        self._is_wanted = True
+
+    async def leave_alone(self) -> None:
+        """Let go of those who have called, and of those who call from now on."""
+        self._is_wanted = False
+        while not self._callers.empty():
+            await self._callers.get_nowait().let_go()
+
+    async def next_caller(self) -> Meeting:
+        """Wait for the next process that calls; whoever takes it lets it go."""
+        return await self._callers.get()
+
+
+def _write_private(path: Path, content: bytes, uid: int) -> None:
+    """Put a file of a user's own in place, whole."""
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        if os.geteuid() != uid:
+            os.fchown(descriptor, uid, -1)
+    beside.rename(path)
+
+
+def _remove_abandoned(base: Path) -> None:
+    """Remove what sessions left whose debugtool was killed."""
+    for path in base.glob(f"{rendezvous.PREFIX}*-*.*"):
+        pid, _, ticks = path.stem.removeprefix(rendezvous.PREFIX).partition("-")
+        if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
+            path.unlink(missing_ok=True)

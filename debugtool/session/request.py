@@ -1,0 +1,36 @@
+"""What an attach is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from debugtool.model import Target
+
+
+@dataclass(frozen=True)
+class AttachRequest:
+    """What `debugtool attach` was asked for.
+
+    Attributes:
+        target: The process.
+        host: Address for the editor, with `port` (0: any free one).
+        method: Injector to use; None chooses.
+        allow_remote: Whether `host` may be an address that others can reach.
+        workspace: Directory whose launch.json is written; None finds it, False writes none.
+        timeout_s: How long a target may take to become ready and to let us in.
+        once: Whether the session ends with the process; else it goes on in the one that comes after it.
+        on_restart: Restarts the process when the editor asks for it, and raises DebugtoolError where it cannot; None
+            leaves the editor without that button.
+    """
+
+    target: Target
+    host: str = "127.0.0.1"
+    port: int = 3222
+    method: str | None = None
+    allow_remote: bool = False
+    workspace: Path | bool | None = None
+    timeout_s: float = 15.0
+    once: bool = False
+    on_restart: Callable[[], Awaitable[None]] | None = None
