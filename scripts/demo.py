@@ -1,4 +1,4 @@
-"""The demo: a new project, a debug build, the embedded host, an attach, a breakpoint that a query hits, and back."""
+"""The demo: a new project, a debug build, a host, an attach, a breakpoint that a query hits, a restart, and back."""
 
 from __future__ import annotations
 
@@ -106,14 +106,12 @@ def breakpoint_in(project: Path) -> tuple[Path, int]:
 
 def debug_a_query(editor: DapClient, url: str, place: tuple[Path, int], console: Console) -> dict[str, Any]:
     """Run a query into the breakpoint, look around, continue; give the hit, the variables and the query's answer."""
-    source, line = place
-    editor.attach({source: [line]})
     answers: list[dict[str, Any]] = []
     query = threading.Thread(target=lambda: answers.append(post_query(url)))
     query.start()
     thread = editor.wait_for_stop()["threadId"]
     frames = editor.stack(thread)
-    hit = f"{Path(frames[0]['source']['path']).relative_to(source.parents[2])}:{frames[0]['line']}"
+    hit = f"{Path(frames[0]['source']['path']).relative_to(place[0].parents[2])}:{frames[0]['line']}"
     console.say(f"stopped at {hit}; the stack:")
     for frame in frames[:4]:
         console.say(f"    {frame['name']}  {Path(frame['source']['path']).name}:{frame['line']}")
@@ -124,6 +122,16 @@ def debug_a_query(editor: DapClient, url: str, place: tuple[Path, int], console:
     query.join(LIMIT_S)
     console.say(f"continued: the query's answer has {rows(answers[0])} rows")
     return {"hit": hit, "variables": variables, "answer": rows(answers[0])}
+
+
+def restart(plugin: int, host: Command, session: Command, console: Console) -> tuple[int, Event]:
+    """Kill the plugin, and wait until the host has started it again; give its pid and how the session followed."""
+    os.kill(plugin, signal.SIGKILL)
+    again = host.wait_for("restarted")["pid"]
+    rearmed = session.wait_for("rearmed")
+    when = "before its own code ran" if rearmed["before_first_request"] else "while it ran"
+    console.say(f"6. pid {plugin} is killed, the host starts pid {again}; the session followed {when}")
+    return again, rearmed
 
 
 def demonstrate(project: Path, console: Console) -> dict[str, Any]:
@@ -145,17 +153,22 @@ def demonstrate(project: Path, console: Console) -> dict[str, Any]:
             console.say(f"4. debugtool attach --pid {plugin}: {way}")
             console.say("5. an editor connects as .vscode/launch.json says, sets a breakpoint, and a query comes")
             with DapClient(port) as editor:
-                seen = debug_a_query(editor, url, breakpoint_in(project), console)
+                place = breakpoint_in(project)
+                editor.attach({place[0]: [place[1]]})
+                seen = debug_a_query(editor, url, place, console)
+                plugin, rearmed = restart(plugin, host, session, console)
+                again = debug_a_query(editor, url, place, console)
                 editor.disconnect()
-        console.say("6. detached")
+        console.say("7. detached")
         assert rows(post_query(url)) == seen["answer"]
         os.kill(plugin, 0)
-        console.say(f"7. the plugin (pid {plugin}) still serves: one more query is answered")
+        console.say(f"8. the plugin (pid {plugin}) still serves: one more query is answered")
     return {
         "ok": True,
         "attach_ms": ready["elapsed_ms"],
         "stall_ms": ready["stall_ms"],
-        "hits": [seen["hit"]],
+        "rearm_ms": rearmed["elapsed_ms"],
+        "hits": [seen["hit"], again["hit"]],
         "variables": seen["variables"],
         "answer": seen["answer"],
     }
