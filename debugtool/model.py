@@ -26,6 +26,23 @@ class Build(StrEnum):
 
 
 @dataclass(frozen=True)
+class GoBuild:
+    """How a Go program was built.
+
+    Attributes:
+        module: Path of its main module; None when it does not say.
+        optimised: Whether the compiler optimised it (no `-gcflags=all=-N`); None when it does not say.
+        stripped: Whether it was linked without debug information (`-ldflags -w` or `-s`).
+        trimpath: Whether it names its sources by module instead of by directory (`-trimpath`).
+    """
+
+    module: str | None = None
+    optimised: bool | None = None
+    stripped: bool = False
+    trimpath: bool = False
+
+
+@dataclass(frozen=True)
 class ProcessRef:
     """A process as others name it."""
 
@@ -55,6 +72,7 @@ class Target:
         venv: Root of the virtual environment it runs in, None without one.
         libpython: The library that holds its interpreter, by the path it has for the process; None when that is in the
             program itself, or unknown. That of a frozen program lies in the directory it runs from (`sys._MEIPASS`).
+        go: How a Go program was built; None for others.
         launcher_pid: The process between it and its host, such as a onefile program's bootloader; None without one.
     """
 
@@ -77,6 +95,7 @@ class Target:
     venv: Path | None = None
     libpython: Path | None = None
     launcher_pid: int | None = None
+    go: GoBuild | None = None
     command_line: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:

@@ -37,7 +37,10 @@ def launch_json(name: str | None, print_only: bool, workspace: Path | None, port
 
     target = _running_target(name, workspace)
     workspace = workspace or editors.find_workspace(None, target.plugin_dir if target else None)
-    entry = editors.debugpy_entry(port=port, mappings=session.path_mappings(target, workspace) if target else [])
+    if target:
+        entry = session.editor_entry(target, workspace, editors.DEFAULT_HOST, port)
+    else:
+        entry = editors.debugpy_entry(port=port)
     if print_only:
         output.print_json({"entry": entry}) if as_json else click.echo(editors.entry_text(entry))
         return

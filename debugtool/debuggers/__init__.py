@@ -1,8 +1,12 @@
 """Turn a process into something that speaks the Debug Adapter Protocol."""
 
+from debugtool.debuggers.capabilities import CAPABILITIES
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel, Message
+from debugtool.debuggers.debugger import TargetDebugger
 from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
+from debugtool.debuggers.delve_program import delve_version, find_delve, require_delve
+from debugtool.debuggers.delve_target import DelveTarget
 from debugtool.debuggers.location import debugpy_directory
 from debugtool.debuggers.standard_library import (
     StandardLibrary,
@@ -13,17 +17,23 @@ from debugtool.debuggers.standard_library import (
 from debugtool.debuggers.tasks import Tasks
 
 __all__ = [
+    "CAPABILITIES",
     "BadFrame",
     "ControlChannel",
     "DapStream",
     "DebuggerChannel",
     "DebugpyTarget",
+    "DelveTarget",
     "Message",
     "StandardLibrary",
+    "TargetDebugger",
     "Tasks",
     "debugpy_directory",
+    "delve_version",
     "explain_no_standard_library",
+    "find_delve",
     "find_standard_library",
     "let_run",
+    "require_delve",
     "standard_library_directories",
 ]

@@ -34,6 +34,7 @@ class DapStream:
         reader: Bytes that come in.
         writer: Where bytes go.
         max_message_bytes: A longer message is a BadFrame.
+        first: What has been read of it already, the first byte at most.
 
     Source:
         Debug Adapter Protocol, "Base Protocol".
@@ -44,7 +45,9 @@ class DapStream:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        first: bytes = b"",
     ) -> None:
+        self._first = first
         self._reader = reader
         self._writer = writer
         self._sequence = itertools.count(1)
@@ -74,7 +77,7 @@ class DapStream:
         size = 0
         while True:
             try:
-                line = await self._reader.readline()
+                line, self._first = self._first + await self._reader.readline(), b""
             except ValueError as error:  # longer than the reader's own limit
                 raise BadFrame("a header line without end") from error
             size += len(line)
@@ -148,7 +151,10 @@ class DebuggerChannel:
     Attributes:
         on_event: Called with each event, in order with the responses; may be replaced at any time.
         closed: Set when the debugger's end is gone.
+        own_events: Names of events that `on_event` is not called with.
     """
+
+    own_events: frozenset[str] = frozenset()
 
     def __init__(self, stream: DapStream) -> None:
         self._stream = stream
@@ -165,7 +171,7 @@ class DebuggerChannel:
                     callback = self._waiting.pop(message.get("request_seq", 0), None)
                     if callback:
                         callback(message)
-                elif message["type"] == "event":
+                elif message["type"] == "event" and message.get("event") not in self.own_events:
                     self.on_event(message)
         except (BadFrame, OSError):
             pass

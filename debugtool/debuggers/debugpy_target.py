@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from debugtool.debuggers.capabilities import CAPABILITIES
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
+from debugtool.debuggers.debugger import ChildListener
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
@@ -22,8 +24,6 @@ log = logging.getLogger(__name__)
 _LOAD_S = 30.0  # importing debugpy in a target that is busy
 _CONNECT_S = 15.0
 _RELEASE_S = 5.0
-
-ChildListener = Callable[[int, int, DebuggerChannel], None]
 
 
 class DebugpyTarget:
@@ -39,8 +39,13 @@ class DebugpyTarget:
 
     Attributes:
         on_child: Called with pid, parent's pid and channel of each child process that connected.
+        capabilities: What pydevd can do.
+        why_gone: Why the target runs on when `gone` is set.
         root: The directory that a frozen program runs from (`sys._MEIPASS`), known once `verify` was called; else None.
     """
+
+    capabilities: Mapping[str, object] = CAPABILITIES
+    why_gone = "it has put another program in its place (exec)"
 
     def __init__(self, target: Target, control: ControlChannel) -> None:
         self.target = target

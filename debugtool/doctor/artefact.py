@@ -88,7 +88,8 @@ def _kind(program: Path) -> str:
         kind = "PyInstaller's debug build" if is_debug_build(program) else "PyInstaller's"
         return f"{kind}, with CPython {examined.version}"
     if examined.runtime is Runtime.GO:
-        return f"a {'release' if examined.optimised else 'debug'} build of {examined.version or 'go'}"
+        debug = examined.go is not None and examined.go.optimised is False
+        return f"a {'debug' if debug else 'release'} build of {examined.version or 'go'}"
     return "what kind of build it is cannot be told"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIGURATION_NAME = "Debug backend plugin"
+DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 3222
 
 
@@ -28,8 +29,25 @@ class PathMapping:
         return {"localRoot": self.local_root, "remoteRoot": self.remote_root}
 
 
+@dataclass(frozen=True)
+class SubstitutePath:
+    """Where the editor finds a directory of sources that a Go binary knows by another path.
+
+    Attributes:
+        local: As the editor names it, e.g. `${workspaceFolder}`.
+        remote: As the binary names it.
+    """
+
+    local: str
+    remote: str
+
+    def as_json(self) -> dict[str, str]:
+        """Give it as an element of `substitutePath`."""
+        return {"from": self.local, "to": self.remote}
+
+
 def debugpy_entry(
-    host: str = "127.0.0.1",
+    host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
     mappings: Iterable[PathMapping] = (),
     just_my_code: bool | None = None,
@@ -51,6 +69,24 @@ def debugpy_entry(
     if just_my_code is not None:
         entry["justMyCode"] = just_my_code
     return entry
+
+
+def go_entry(
+    host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, substitutions: Iterable[SubstitutePath] = ()
+) -> dict[str, object]:
+    """Make the configuration that attaches VS Code's Go debugger to our endpoint.
+
+    Args:
+        host: Address that debugtool listens on.
+        port: TCP port there, 1 to 65535.
+        substitutions: See `substitute_paths`.
+
+    Source:
+        Keys: VS Code's Go extension, "Debugging", attach in remote mode.
+    """
+    entry: dict[str, object] = json.loads((templates_directory() / "attach-go.json").read_text(encoding="utf-8"))
+    paths = [substitution.as_json() for substitution in substitutions]
+    return {**entry, "host": host, "port": port, "substitutePath": paths}
 
 
 def templates_directory() -> Path:

@@ -95,7 +95,7 @@ def path_mappings(target: Target, workspace: Path) -> list[PathMapping]:
     local = _counterpart(target, remote, workspace)
     if local is None:
         return []
-    root, below = _common_root(remote, local.relative_to(workspace))
+    root, below = common_root(remote, local.relative_to(workspace))
     return [PathMapping(WORKSPACE_FOLDER + "".join(f"/{part}" for part in below.parts), str(root))]
 
 
@@ -139,7 +139,7 @@ def _counterpart(target: Target, remote: Path, workspace: Path) -> Path | None:
     if _is_same_file(target, remote):
         real = Path(_real(remote))
         return workspace / real.relative_to(_real(workspace)) if real.is_relative_to(_real(workspace)) else None
-    for tail in _tails(remote):
+    for tail in tails(remote):
         for base in _SOURCE_ROOTS:
             local = Path(os.path.normpath(workspace / base / tail))
             if local.is_file():
@@ -147,14 +147,14 @@ def _counterpart(target: Target, remote: Path, workspace: Path) -> Path | None:
     return None
 
 
-def _tails(path: Path) -> Iterator[Path]:
+def tails(path: Path) -> Iterator[Path]:
     """Give the ends of a path, longest first: of /a/b/c.py b/c.py is more certain than c.py."""
     parts = path.parts[1:]
     for start in range(len(parts)):
         yield Path(*parts[start:])
 
 
-def _common_root(remote: Path, local: Path) -> tuple[Path, Path]:
+def common_root(remote: Path, local: Path) -> tuple[Path, Path]:
     """Take the common end from both paths: /app/backend/main.py and backend/main.py leave /app and nothing."""
     while local.parts and remote.name == local.name:
         remote, local = remote.parent, local.parent

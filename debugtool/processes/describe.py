@@ -69,6 +69,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         plugin_dir=candidate.manifest.directory if candidate.manifest else None,
         venv=_venv(seen, table) if program.runtime is Runtime.CPYTHON else None,
         libpython=Path(program.libpython) if program.libpython else None,
+        go=program.go,
         launcher_pid=launcher.pid if launcher.pid != seen.pid else None,
         command_line=seen.argv,
     )
@@ -112,7 +113,8 @@ def _host(launcher: Seen, table: ProcessTable) -> ProcessRef | None:
 
 def _build(program: Program, pid: int, uid: int, files: Sequence[Path | None], proc: Path) -> Build:
     if program.runtime is Runtime.GO:
-        return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[program.optimised]
+        optimised = program.go.optimised if program.go else None
+        return {True: Build.RELEASE, False: Build.DEBUG, None: Build.UNKNOWN}[optimised]
     from debugtool.plugin.agent import paths  # its package takes longer to import than the scan of all processes
 
     if _exists(paths.agent_socket(uid, pid)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from debugtool.model import Target
 from debugtool.system import printable
@@ -78,6 +79,7 @@ def target_document(target: Target) -> dict[str, object]:
         "cwd": _text(target.cwd),
         "plugin_dir": _text(target.plugin_dir),
         "venv": _text(target.venv),
+        "go": asdict(target.go) if target.go else None,
         "command_line": list(target.command_line),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from debugtool.build_record import read_build_record
-from debugtool.model import Runtime
+from debugtool.model import GoBuild, Runtime
 from debugtool.processes.scan import PROC
 from debugtool.system import elf_sections, python_version_in
 
@@ -23,6 +23,8 @@ _GO_MAGIC = b"\xff Go buildinf:"
 _GO_FLAGS_AT = 15
 _GO_STRINGS_INLINE = 2
 _GO_STRINGS_AT = 32
+# Where its debug information is, with Go 1.25's own compression in the section's header or, before 1.19, in its name.
+_GO_DEBUG_INFO = {".debug_info", ".zdebug_info"}
 
 # A section that says it is larger is not believed; libpython's read-only data are 5 MB.
 _SECTION_BYTES = 64 << 20
@@ -38,14 +40,14 @@ class Program:
     Attributes:
         runtime: What executes it.
         version: "3.11.7", "3.11" when only that can be told, "go1.26.8", or None.
-        optimised: Whether a Go program was built with optimisation; None for others.
+        go: How a Go program was built; None for others.
         bootloader: It is a PyInstaller program without Python in it: the Python runs in a child.
         libpython: The library it has loaded that holds its interpreter, by the path it has there.
     """
 
     runtime: Runtime
     version: str | None = None
-    optimised: bool | None = None
+    go: GoBuild | None = None
     bootloader: bool = False
     libpython: str | None = None
 
@@ -98,7 +100,9 @@ def _examine(file: BinaryIO) -> Program:
     if ".go.buildinfo" in sections:
         offset, size = sections[".go.buildinfo"]
         file.seek(offset)
-        return parse_go_buildinfo(file.read(min(size, _SECTION_BYTES)))
+        program = parse_go_buildinfo(file.read(min(size, _SECTION_BYTES)))
+        assert program.go is not None
+        return replace(program, go=replace(program.go, stripped=not _GO_DEBUG_INFO.intersection(sections)))
     if "pydata" in sections:
         offset, size = sections["pydata"]
         file.seek(max(offset, offset + size - 4096))
@@ -107,19 +111,24 @@ def _examine(file: BinaryIO) -> Program:
 
 
 def parse_go_buildinfo(data: bytes) -> Program:
-    """Read the `.go.buildinfo` section of a Go program: its version, and whether it was built for debugging.
+    """Read the `.go.buildinfo` section of a Go program: its version, and how it was built.
 
     Source:
         Go's debug/buildinfo. Before Go 1.18 it held pointers instead of text: Go then, but no version.
     """
     if not data.startswith(_GO_MAGIC) or len(data) <= _GO_STRINGS_AT or not data[_GO_FLAGS_AT] & _GO_STRINGS_INLINE:
-        return Program(Runtime.GO)
+        return Program(Runtime.GO, go=GoBuild())
     version, rest = _go_string(data[_GO_STRINGS_AT:])
     settings, _ = _go_string(rest)
     # The settings stand between two 16-byte marks, one "build<TAB>key=value" to a line.
     flags = re.search(rb'^build\t"?-gcflags=(.*)$', settings, re.MULTILINE)
-    debug = bool(flags and re.search(rb"-N\b", flags[1]))
-    return Program(Runtime.GO, version.decode(errors="replace").partition(" ")[0] or None, optimised=not debug)
+    module = re.search(rb"^mod\t([^\t\n]+)", settings, re.MULTILINE)
+    build = GoBuild(
+        module=module[1].decode(errors="replace") if module else None,
+        optimised=not (flags and re.search(rb"-N\b", flags[1])),
+        trimpath=re.search(rb"^build\t-trimpath=true$", settings, re.MULTILINE) is not None,
+    )
+    return Program(Runtime.GO, version.decode(errors="replace").partition(" ")[0] or None, go=build)
 
 
 def _go_string(data: bytes) -> tuple[bytes, bytes]:

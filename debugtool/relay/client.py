@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
-from debugtool.relay.capabilities import CAPABILITIES
 from debugtool.relay.journal import Entry, Journal
 from debugtool.relay.threads import ThreadList
 
@@ -32,6 +31,10 @@ class Exchange(Protocol):
 
     follows: bool
     """Whether a client whose process has ended gets the next one (`ClientSession.restore`)."""
+
+    @property
+    def capabilities(self) -> Mapping[str, object]:
+        """What the debugger can do, as `initialize` is answered."""
 
     can_restart: bool
     """Whether `restart` can be asked for."""
@@ -194,7 +197,7 @@ class ClientSession:
 
     async def _on_initialize(self, request: Message) -> None:
         self._initialize = request.get("arguments") or {}
-        self._respond(request, {**CAPABILITIES, "supportsRestartRequest": self._exchange.can_restart})
+        self._respond(request, {**self._exchange.capabilities, "supportsRestartRequest": self._exchange.can_restart})
 
     async def _on_restart(self, request: Message) -> None:
         def done(why: str | None) -> None:

@@ -7,13 +7,23 @@ import contextlib
 import ipaddress
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, DebugpyTarget, Tasks, let_run
+from debugtool.debuggers import (
+    CAPABILITIES,
+    BadFrame,
+    DapStream,
+    DebuggerChannel,
+    DelveTarget,
+    TargetDebugger,
+    Tasks,
+    let_run,
+)
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
-from debugtool.relay.client import ClientSession
+from debugtool.relay.client import FIRST_MESSAGE_S, ClientSession
+from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
 from debugtool.relay.sources import FrozenSources
 from debugtool.system import explain_bind, loopback_peer_uid
 
@@ -57,15 +67,16 @@ class Relay:
         self.port = port
         self.follows = follows
         self.can_restart = on_restart is not None
-        self.debugger: DebugpyTarget | None = None
+        self.debugger: TargetDebugger | None = None
+        self.capabilities: Mapping[str, object] = CAPABILITIES  # of the last debugger, while there is none
         self._on_restart = on_restart
         self._target_uids: set[int] = set()  # empty before the first target
         self._sources: FrozenSources | None = None
         self._allow_remote = allow_remote
         self._on_client = on_client
-        self._main: ClientSession | None = None
+        self._main: ClientSession | RpcClient | None = None
         self._children: dict[int, DebuggerChannel] = {}  # waiting for the editor to open a session for them
-        self._sessions: set[ClientSession] = set()
+        self._sessions: set[ClientSession | RpcClient] = set()
         # what each attached client has: a child's pid (None: the target itself) and the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
         self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
@@ -97,7 +108,7 @@ class Relay:
         for session in list(self._sessions):
             await session.hang_up(why)
 
-    async def serve_target(self, debugger: DebugpyTarget, sources: FrozenSources | None = None) -> None:
+    async def serve_target(self, debugger: TargetDebugger, sources: FrozenSources | None = None) -> None:
         """Put a target's debugger behind the port; a frozen program's with the place of its `sources`.
 
         A client that is there already, from the target before, has its debugger and breakpoints when it returns.
@@ -105,15 +116,21 @@ class Relay:
         self._target_uids = {debugger.target.uid}
         debugger.on_child = self._on_child
         self._sources = sources
+        self.capabilities = debugger.capabilities
         self.debugger = debugger
-        if self._main is not None:
+        if isinstance(self._main, ClientSession):
             await self._restore(self._main, debugger)
 
     async def lose_target(self, text: str) -> None:
-        """Take the target away, which has ended; clients are told `text` and stay, waiting for the next one."""
+        """Take the target away, which has ended; clients are told `text` and stay, waiting for the next one.
+
+        One that speaks JSON-RPC has delve's own state in its hands, and cannot.
+        """
         self.debugger = None
         client = self._main
-        if client is None:
+        if isinstance(client, RpcClient):
+            await client.hang_up(text)
+        if not isinstance(client, ClientSession):
             return
         _, channel = self._held.pop(client, (None, None))
         if channel is not None:
@@ -122,10 +139,10 @@ class Relay:
 
     def say(self, text: str) -> None:
         """Show the user a line in the editor's debug console, if one is connected."""
-        if self._main is not None and self._main.is_configured:
+        if isinstance(self._main, ClientSession) and self._main.is_configured:
             self._main.say(text)
 
-    async def _restore(self, client: ClientSession, debugger: DebugpyTarget) -> None:
+    async def _restore(self, client: ClientSession, debugger: TargetDebugger) -> None:
         async with self._turn:
             if client.left.is_set() or client.start_arguments is None:
                 return  # it leaves, or is just attaching and finds the debugger by itself
@@ -165,12 +182,36 @@ class Relay:
         if not self._target_uids:
             log.warning("closed a connection that came before the debugger was up")
             return
-        session = ClientSession(DapStream(reader, writer), self)
+        first = b""
+        if isinstance(self.debugger, DelveTarget):
+            with contextlib.suppress(TimeoutError):
+                first = await asyncio.wait_for(reader.read(1), FIRST_MESSAGE_S)
+        if first == FIRST_BYTE and isinstance(self.debugger, DelveTarget):
+            await self._serve_rpc(RpcClient(first, reader, writer), self.debugger)
+            return
+        session = ClientSession(DapStream(reader, writer, first=first), self)
         self._sessions.add(session)
         try:
             await session.serve()
         finally:
             self._sessions.discard(session)
+
+    async def _serve_rpc(self, client: RpcClient, debugger: DelveTarget) -> None:
+        """Give delve itself to a client that speaks its JSON-RPC."""
+        self._sessions.add(client)
+        try:
+            await self._take_turn(client)
+            try:
+                connection = await debugger.open_rpc()
+                self._on_client(True)
+                await client.serve(*connection)
+            finally:
+                client.left.set()
+                await self._close_target(client)
+        except DebugtoolError as error:
+            await client.refuse(" ".join(filter(None, (error.what, error.why))))
+        finally:
+            self._sessions.discard(client)
 
     def _welcome_users(self) -> set[int]:
         # The target's own user can do all this to it without us; root can do everything.
@@ -205,13 +246,16 @@ class Relay:
         self._hold(client, child_pid, channel)
         return channel
 
-    async def _open_target(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel | None:
+    async def _take_turn(self, client: ClientSession | RpcClient) -> None:
         # An editor that starts its session anew comes back before the plugin has been let go.
         while self._main is not None and self._main.left.is_set():
             await self._main.gone.wait()
         if self._main is not None:
             raise DebugtoolError("Another editor debugs this process.", why="Disconnect that one first.")
         self._main = client
+
+    async def _open_target(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel | None:
+        await self._take_turn(client)
         try:
             channel = await self._connect(client, own_code)
         except BaseException:
@@ -255,10 +299,11 @@ class Relay:
                 await channel.request("disconnect", {"terminateDebuggee": False}, timeout_s=2)
             await channel.close()
 
-    async def _close_target(self, client: ClientSession) -> None:
+    async def _close_target(self, client: ClientSession | RpcClient) -> None:
         try:
             async with self._turn:
-                if self._held.pop(client, None) is not None and self.debugger is not None:
+                has_it = isinstance(client, RpcClient) or self._held.pop(client, None) is not None
+                if has_it and self.debugger is not None:
                     await self.debugger.release()
         except DebugtoolError as error:
             log.warning("%s %s", error.what, error.why)
@@ -272,7 +317,7 @@ class Relay:
 
     async def _offer_child(self, pid: int, channel: DebuggerChannel) -> None:
         client = self._main
-        if client is None or not client.wants_children:
+        if not isinstance(client, ClientSession) or not client.wants_children:
             await let_run(channel, pid)
             return
         self._children[pid] = channel

@@ -6,7 +6,7 @@ from debugtool.session.command import attach_in_background, run_attach
 from debugtool.session.detach import detach, find_session
 from debugtool.session.report import Report, reporter
 from debugtool.session.request import AttachRequest
-from debugtool.session.sources import path_mappings
+from debugtool.session.sources import editor_entry
 
 __all__ = [
     "AttachRequest",
@@ -15,8 +15,8 @@ __all__ = [
     "attach_in_background",
     "choose_target",
     "detach",
+    "editor_entry",
     "find_session",
-    "path_mappings",
     "reporter",
     "run_attach",
     "wait_for_target",

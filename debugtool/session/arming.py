@@ -10,12 +10,19 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from debugtool import system
-from debugtool.debuggers import ControlChannel, DebugpyTarget, debugpy_directory, standard_library_directories
+from debugtool.debuggers import (
+    ControlChannel,
+    DebugpyTarget,
+    TargetDebugger,
+    debugpy_directory,
+    standard_library_directories,
+)
 from debugtool.errors import Unsupported
 from debugtool.inject import Bootstrap, Injected, inject
 from debugtool.model import Build, Runtime, Target
 from debugtool.relay import FrozenSources
 from debugtool.session.ending import Stop, or_stop
+from debugtool.session.go import delve_on, refuse_undebuggable
 from debugtool.session.rendezvous import Meeting
 from debugtool.session.request import AttachRequest
 
@@ -23,24 +30,26 @@ _PAYLOAD_S = 10.0
 
 
 def refuse_unsupported(target: Target) -> None:
-    """Refuse what this version cannot debug.
+    """Refuse what cannot be debugged.
 
     Raises:
-        Unsupported: It is no Python process.
+        Unsupported: It is neither a Python nor a Go process, or one of Go in which no breakpoint could be set.
     """
-    if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
+    if target.runtime is Runtime.GO:
+        refuse_undebuggable(target)
+    elif target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
         raise Unsupported(
             f"Cannot debug pid {target.pid} ({target.name}).",
-            why=f"its runtime is {target.runtime}; this version of debugtool debugs CPython",
-            next_step="name a Python process; debugtool ps --all lists them",
+            why=f"its runtime is {target.runtime}; debugtool debugs CPython and Go",
+            next_step="name a Python or Go process; debugtool ps --all lists them",
         )
 
 
 @contextlib.asynccontextmanager
-async def debugger_inside(
+async def debugger_on(
     request: AttachRequest, target: Target, stop: Stop, meeting: Meeting | None = None
-) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
-    """Bring the debugger into a process, proven by a DAP handshake; let it go at the end of the block.
+) -> AsyncIterator[tuple[TargetDebugger, Injected]]:
+    """Bring a process's debugger up: delve on a Go program, debugpy inside a Python; let it go at the end of the block.
 
     Args:
         request: How to get in.
@@ -52,6 +61,24 @@ async def debugger_inside(
         Stopped: `stop` is done.
         DebugtoolError: There is no way in, or the debugger does not come up.
     """
+    if target.runtime is not Runtime.GO:
+        async with _debugpy_inside(request, target, stop, meeting) as inside:
+            yield inside
+        return
+    refuse_undebuggable(target)  # the next process of a plugin may be another build
+    delve = delve_on(target, request.timeout_s)
+    await or_stop(asyncio.ensure_future(delve.start()), stop)
+    async with delve:
+        await delve.verify()
+        system.fault_point("verified")
+        yield delve, Injected("delve", delve.stall_ms)
+
+
+@contextlib.asynccontextmanager
+async def _debugpy_inside(
+    request: AttachRequest, target: Target, stop: Stop, meeting: Meeting | None
+) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
+    """Bring debugpy into a process, proven by a DAP handshake; see `debugger_on`."""
     async with ControlChannel(target) as control:
         system.fault_point("control")
         bootstrap = Bootstrap(
@@ -87,9 +114,9 @@ def _library_for(target: Target) -> tuple[Path, ...]:
     return standard_library_directories(target)
 
 
-def find_sources(request: AttachRequest, debugger: DebugpyTarget) -> FrozenSources | None:
+def find_sources(request: AttachRequest, debugger: TargetDebugger) -> FrozenSources | None:
     """Find the sources of a frozen program, for the paths of breakpoints; others' paths are in launch.json."""
-    if debugger.root is None:
+    if not isinstance(debugger, DebugpyTarget) or debugger.root is None:
         return None
     from debugtool.session.sources import frozen_sources
 

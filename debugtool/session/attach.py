@@ -9,11 +9,11 @@ import signal
 import time
 
 from debugtool import system
-from debugtool.debuggers import DebugpyTarget
+from debugtool.debuggers import TargetDebugger
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.inject import check_state
 from debugtool.relay import Relay, check_host
-from debugtool.session.arming import debugger_inside, find_sources, refuse_unsupported
+from debugtool.session.arming import debugger_on, find_sources, refuse_unsupported
 from debugtool.session.configuration import write_configuration
 from debugtool.session.ending import DebuggerGone, Stop, Stopped, stop_signals, until_exit_or_stop
 from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_of
@@ -140,21 +140,21 @@ class _Session:
         """Arm a process and stay with it; give the signal that ended the session, None when the process ended."""
         target = successor.target
         self._started = time.monotonic() - system.age_s(target.pid)
-        async with debugger_inside(self._request, target, self._stop, successor.meeting) as (debugger, injected):
+        async with debugger_on(self._request, target, self._stop, successor.meeting) as (debugger, injected):
             await self._relay.serve_target(debugger, find_sources(self._request, debugger))
             self._register(injected.method)
             if target is self._request.target:
                 self._report_ready(injected.method, injected.stall_ms)
             else:
                 await self._report_rearmed(successor)
-            stopped_by = await until_exit_or_stop(target, self._stop, debugger.gone)
+            stopped_by = await until_exit_or_stop(debugger, self._stop)
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")
             else:
                 await self._take_note_of_exit(debugger, follower)
         return stopped_by
 
-    async def _take_note_of_exit(self, debugger: DebugpyTarget, follower: Follower | None) -> None:
+    async def _take_note_of_exit(self, debugger: TargetDebugger, follower: Follower | None) -> None:
         self._began = time.monotonic()
         debugger.hang_up()
         waits_for = {"waits_for": follower.waits_for} if follower else {}

@@ -14,7 +14,7 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
     if request.workspace is False:
         return
     from debugtool import editors
-    from debugtool.session.sources import path_mappings
+    from debugtool.session.sources import editor_entry
 
     target = request.target
     try:
@@ -24,7 +24,7 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
             # Without a plugin.json the program's own directory tells the project, not the one we happen to stand in.
             start = target.script.parent if target.script and not target.plugin_dir else None
             workspace = editors.find_workspace(start, target.plugin_dir)
-        entry = editors.debugpy_entry(request.host, port, path_mappings(target, workspace))
+        entry = editor_entry(target, workspace, request.host, port)
         written = editors.write_launch_json(workspace, entry)
     except DebugtoolError as error:
         report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)

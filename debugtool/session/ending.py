@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from debugtool import system
+from debugtool.debuggers import TargetDebugger
 from debugtool.errors import DebugtoolError
-from debugtool.model import Target
 
 T = TypeVar("T")
 Stop = asyncio.Future[signal.Signals]
@@ -28,7 +28,7 @@ class Stopped(Exception):
 
 
 class DebuggerGone(DebugtoolError):
-    """The target runs on, but our payload in it is gone."""
+    """The target runs on, but its debugger is gone."""
 
 
 @contextlib.contextmanager
@@ -67,13 +67,14 @@ async def or_stop(work: asyncio.Future[T], stop: Stop) -> T:
         work.cancel()
 
 
-async def until_exit_or_stop(target: Target, stop: Stop, gone: asyncio.Event) -> signal.Signals | None:
+async def until_exit_or_stop(debugger: TargetDebugger, stop: Stop) -> signal.Signals | None:
     """Wait; None when the target ended, the signal when the session is to end.
 
     Raises:
-        DebuggerGone: The target runs on, but our payload in it is `gone`.
+        DebuggerGone: The target runs on, but its debugger is gone.
         ProcessGone: It ended before we looked.
     """
+    target, gone = debugger.target, debugger.gone
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
     with system.opened_pidfd(target.pid) as pidfd:
@@ -89,8 +90,8 @@ async def until_exit_or_stop(target: Target, stop: Stop, gone: asyncio.Event) ->
             gone_wait.cancel()
     if not exited.is_set() and not stop.done():
         raise DebuggerGone(
-            f"The debugger inside {target} is gone.",
-            why="the process runs on without it: it has put another program in its place (exec)",
+            f"The debugger of {target} is gone.",
+            why=f"the process runs on without it: {debugger.why_gone}",
             next_step="attach again",
         )
     return None if exited.is_set() else stop.result()

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from types import TracebackType
 
-from debugtool.model import Build, Target
+from debugtool.model import Build, Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.processes import SuccessorFinder
 from debugtool.session.choose import choose_target
@@ -95,7 +95,7 @@ class Follower:
     async def _look(self) -> Successor:
         while (found := await asyncio.to_thread(self._finder.look)) is None:
             await asyncio.sleep(self._finder.pause_s)
-        if Build.DEBUG in (found.build, self._target.build):
+        if found.runtime is not Runtime.GO and Build.DEBUG in (found.build, self._target.build):
             # Its agent calls before it listens; when it listens and has not called, it could not see us.
             deadline = time.monotonic() + _AGENT_S
             socket = paths.agent_socket(found.uid, found.pid)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from debugtool import system
 from debugtool.inject import choose_injectors
+from debugtool.model import Runtime
 from debugtool.session.request import AttachRequest
 
 
@@ -17,13 +18,13 @@ def permission_for(request: AttachRequest) -> Iterator[None]:
     Raises:
         Refused: It does not, and the user did not say yes to lowering ptrace_scope; the message has a fix.
     """
-    first = choose_injectors(request.target, request.method)[0]
-    if not first.needs_ptrace:
+    is_go = request.target.runtime is Runtime.GO
+    if not is_go and not choose_injectors(request.target, request.method)[0].needs_ptrace:
         yield
         return
     permission = system.examine(request.target.pid, name=request.target.name)
     with system.temporarily_relax_ptrace_scope(permission, ask=system.ask_on_terminal()) as relaxed:
         refusal = system.why_not(permission)
         if refusal is not None and not relaxed:
-            raise refusal.as_error()
+            raise (refusal.without_agent() if is_go else refusal).as_error()
         yield

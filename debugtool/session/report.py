@@ -6,10 +6,16 @@ import sys
 from typing import Protocol
 
 from debugtool import output
-from debugtool.model import Build
+from debugtool.model import Build, Runtime
 
 _RELEASE = (
     "This is a release build: its asserts may be off and its code is optimised. "
+    "debugtool build --debug makes one to debug."
+)
+
+
+_OPTIMISED_GO = (
+    "It was built with optimisation: breakpoints may be passed over and variables be missing. "
     "debugtool build --debug makes one to debug."
 )
 
@@ -48,7 +54,8 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             )
         case "target":
             text = f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
-            return f"{text}\n{_RELEASE}" if fields.get("build") == Build.RELEASE else text
+            release = _OPTIMISED_GO if fields.get("runtime") == Runtime.GO else _RELEASE
+            return f"{text}\n{release}" if fields.get("build") == Build.RELEASE else text
         case "ready" if fields.get("reused"):
             return (
                 f"Attached already, by pid {fields['session_pid']}: listening on {fields['host']}:{fields['port']}. "

@@ -36,6 +36,22 @@ def frozen_sources(target: Target, root: str, start: Path | None) -> FrozenSourc
     return FrozenSources(root, directories, entry, target.pid, record.entry)
 
 
+def editor_entry(target: Target, workspace: Path, host: str, port: int) -> dict[str, object]:
+    """Make the configuration that attaches the editor to our endpoint, with the paths of what the target runs.
+
+    Args:
+        target: The process.
+        workspace: The directory the editor has open.
+        host: Address that debugtool listens on, with `port`.
+        port: See `host`.
+    """
+    from debugtool import editors
+
+    if target.runtime is Runtime.GO:
+        return editors.go_entry(host, port, editors.substitute_paths(target, workspace))
+    return editors.debugpy_entry(host, port, path_mappings(target, workspace))
+
+
 def path_mappings(target: Target, workspace: Path) -> list[PathMapping]:
     """Compute what launch.json says of paths, see `editors.path_mappings`.
 

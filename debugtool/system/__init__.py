@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
-    from debugtool.system.process_facts import age_s, is_same_process, opened_pidfd, wait_for_exit
+    from debugtool.system.process_facts import (
+        age_s,
+        is_same_process,
+        opened_pidfd,
+        pending_signals,
+        process_state,
+        tracer_of,
+        wait_for_exit,
+    )
     from debugtool.system.ptrace_scope import ask_on_terminal, temporarily_relax_ptrace_scope
     from debugtool.system.python_version import find_version, python_version_in
     from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
@@ -68,8 +76,10 @@ __all__ = [
     "opened_pidfd",
     "parse_tcp",
     "peer_uid",
+    "pending_signals",
     "pipe_holders",
     "printable",
+    "process_state",
     "python_version_in",
     "read_scope",
     "registered",
@@ -78,6 +88,7 @@ __all__ = [
     "start_ticks",
     "tcp_sockets",
     "temporarily_relax_ptrace_scope",
+    "tracer_of",
     "try_tracing_a_child",
     "wait_for_exit",
     "why_not",
@@ -92,7 +103,15 @@ _HOMES = {
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
-    "process_facts": ("age_s", "is_same_process", "opened_pidfd", "wait_for_exit"),
+    "process_facts": (
+        "age_s",
+        "is_same_process",
+        "opened_pidfd",
+        "pending_signals",
+        "process_state",
+        "tracer_of",
+        "wait_for_exit",
+    ),
     "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),

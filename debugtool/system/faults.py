@@ -11,6 +11,7 @@ FAULT_POINTS = (
     "control",  # its private socket exists
     "injecting",  # a tracer is on its way into it, and goes on without us
     "injected",
+    "guarded",  # delve is on its way into a Go target, under its guard
     "payload",  # the payload has connected
     "asked_load",  # it imports debugpy
     "asked_probe",  # pydevd starts

@@ -72,3 +72,42 @@ def age_s(pid: int, *, proc: Path = PROC) -> float:
     """Say how long ago a process was started, in seconds, to a hundredth; 0 when it is gone."""
     started = start_ticks(pid, proc)
     return 0.0 if started is None else time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
+def process_state(pid: int, *, proc: Path = PROC) -> str:
+    """Give the one-letter state of a process as ps(1) shows it, `X` (dead) when there is none of that pid.
+
+    Source:
+        Field 3 of /proc/PID/stat, proc(5).
+    """
+    try:
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return "X"
+    return text.rpartition(")")[2].split()[0]
+
+
+def tracer_of(pid: int, *, proc: Path = PROC) -> int:
+    """Give the pid of a process's tracer, 0 without one or without such a process."""
+    return int(_status_field(proc / str(pid) / "status", "TracerPid") or 0)
+
+
+def pending_signals(pid: int, *, proc: Path = PROC) -> set[int]:
+    """List the signals that are on their way to a process or to any of its threads.
+
+    Source:
+        ShdPnd and SigPnd in /proc/PID/task/TID/status, proc(5): masks in which bit 0 is signal 1.
+    """
+    mask = 0
+    for status in (proc / str(pid) / "task").glob("*/status"):
+        for field in ("SigPnd", "ShdPnd"):
+            mask |= int(_status_field(status, field) or "0", 16)
+    return {bit + 1 for bit in range(mask.bit_length()) if mask >> bit & 1}
+
+
+def _status_field(status: Path, name: str) -> str | None:
+    try:
+        lines = status.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(f"{name}:")), None)

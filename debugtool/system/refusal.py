@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from debugtool.system.permission import PROC, Permission, examine
 DOCS = "docs/permissions.md"
 
 _DEBUG_BUILD = "Use a debug build of the plugin, whose own agent needs no ptrace: debugtool build --debug --editable"
+_AGENT_INSTEAD = "Or attach through a debug build's own agent, which does not trace: debugtool build --debug --editable"
+_OUTSIDE = "Ask who runs this machine which rule forbids ptrace here: journalctl -k names AppArmor's and SELinux's"
 _FOR_ALL = "Or, for every process of this machine: sudo sysctl kernel.yama.ptrace_scope=0"
 
 
@@ -51,6 +53,12 @@ class Refusal:
     def next_step(self) -> str:
         """The narrowest fix, and where the others are written."""
         return f"{self.fixes[0]} (more: {DOCS}#{self.cause})"
+
+    def without_agent(self) -> Refusal:
+        """Give it as it is for a program that can have no agent of ours, such as one in Go."""
+        fixes = [fix for fix in self.fixes if fix not in (_DEBUG_BUILD, _AGENT_INSTEAD)] or [_OUTSIDE]
+        first = fixes[0].removeprefix("Or ")
+        return replace(self, fixes=(first[0].upper() + first[1:], *fixes[1:]))
 
     def as_error(self) -> Refused:
         """Give it as the error that a command raises."""
@@ -94,7 +102,7 @@ def why_not(permission: Permission) -> Refusal | None:
             permission,
             f"{tracer} traces it already (TracerPid), and a process can have one tracer only.",
             f"Detach {tracer} first",
-            "Or attach through a debug build's own agent, which does not trace: debugtool build --debug --editable",
+            _AGENT_INSTEAD,
         )
     if permission.scope is not None and permission.scope >= 3:
         return _no_attach(permission)
@@ -158,7 +166,9 @@ def _as_root(permission: Permission) -> str:
     return f"Run this one command as root: {command}"
 
 
-def explain_refusal(pid: int, error: OSError, *, name: str | None = None, proc: Path = PROC) -> Refused:
+def explain_refusal(
+    pid: int, error: OSError, *, name: str | None = None, has_agent: bool = True, proc: Path = PROC
+) -> Refused:
     """Say why the kernel refused to let us trace a process.
 
     Call it after an attach failed: it explains a refusal.
@@ -167,6 +177,7 @@ def explain_refusal(pid: int, error: OSError, *, name: str | None = None, proc: 
         pid: Process id as seen from our own pid namespace.
         error: What the call failed with, EPERM or EACCES.
         name: What the process is called in the message; what the kernel calls it by default.
+        has_agent: Whether the program could have a debug agent of ours, as Python can.
         proc: Where procfs is mounted.
 
     Returns:
@@ -183,7 +194,7 @@ def explain_refusal(pid: int, error: OSError, *, name: str | None = None, proc: 
             why=refusal.why if refusal.cause is Cause.ENDED else "The kernel answered: no such process.",
             next_step="List the running plugins: debugtool ps",
         ) from error
-    return refusal.as_error()
+    return (refusal if has_agent else refusal.without_agent()).as_error()
 
 
 def _unreadable_cause(permission: Permission, error: OSError) -> Refusal:

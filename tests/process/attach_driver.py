@@ -199,12 +199,13 @@ class AttachSession:
 
 
 @contextlib.contextmanager
-def attached(*arguments: str | int, **popen: Any) -> Iterator[AttachSession]:
+def attached(*arguments: str | int, through: Sequence[str] = (), **popen: Any) -> Iterator[AttachSession]:
     """Run `debugtool attach --json --port 0 --no-launch-json ARGUMENTS` for the length of the block.
 
-    Give `--pid` or a name, and other options that overrule these. Where the test has not ended it, SIGTERM does.
+    Give `--pid` or a name, and other options that overrule these; `through` is a command that runs it. Where the test
+    has not ended it, SIGTERM does.
     """
-    command = [str(DEBUGTOOL), "attach", "--json", "--port", "0", "--no-launch-json", *map(str, arguments)]
+    command = [*through, str(DEBUGTOOL), "attach", "--json", "--port", "0", "--no-launch-json", *map(str, arguments)]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **popen
     ) as process:
@@ -219,10 +220,12 @@ def attached(*arguments: str | int, **popen: Any) -> Iterator[AttachSession]:
                     process.kill()
 
 
-def run_debugtool(*arguments: str | int | Path, **popen: Any) -> subprocess.CompletedProcess[str]:
-    """Run the installed command to its end."""
+def run_debugtool(
+    *arguments: str | int | Path, through: Sequence[str] = (), **popen: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command to its end; `through` is a command that runs it."""
     return subprocess.run(
-        [DEBUGTOOL, *map(str, arguments)],
+        [*through, DEBUGTOOL, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

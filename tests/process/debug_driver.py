@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 
 from attach_driver import AttachSession, Worker, attached, find_pythons, running_worker
 from dap_client import DapClient, Message
+
+from debugtool.plugin.agent import paths
 
 DEBUGGEE = Path(__file__).resolve().parents[1] / "targets" / "debuggee.py"
 CHILD = DEBUGGEE.with_name("child.py")
@@ -89,6 +92,21 @@ def running_debuggee(
     """Run a debuggee for the length of the block, and end it."""
     with running_worker(python=python, command=command, script=DEBUGGEE, **popen) as worker:
         yield Debuggee(worker)
+
+
+def with_own_sessions() -> list[str]:
+    """Give a command that runs another where no session of anybody else is known: with a runtime directory of its own.
+
+    `sharing_sessions` runs one more in the same place.
+    """
+    directory = paths.make_runtime_dir(os.geteuid())
+    mount = f"mount -t tmpfs -o mode=700,size=64m own {directory}"
+    return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+
+
+def sharing_sessions(target: Debuggee) -> list[str]:
+    """Give a command that runs another where a target of `with_own_sessions` runs."""
+    return ["nsenter", "--mount", "--wdns=.", "--target", str(target.pid)]
 
 
 @dataclass

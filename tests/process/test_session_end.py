@@ -15,7 +15,17 @@ from pathlib import Path
 import pytest
 from attach_driver import AttachSession, attached, run_debugtool, running_worker
 from dap_client import DapClient
-from debug_driver import DEBUGGEE, Debuggee, is_listening, line_of, listeners_of, running_debuggee, stop_at
+from debug_driver import (
+    DEBUGGEE,
+    Debuggee,
+    is_listening,
+    line_of,
+    listeners_of,
+    running_debuggee,
+    sharing_sessions,
+    stop_at,
+    with_own_sessions,
+)
 
 
 @pytest.fixture
@@ -73,31 +83,38 @@ def test_a_second_ctrl_c_changes_nothing(target: Debuggee) -> None:
 
 
 @pytest.mark.parametrize("by", ["name", "pid", "nothing"])
-def test_detach_ends_a_session_from_elsewhere(target: Debuggee, by: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    tmp_path.chmod(0o700)
-    with attached("--pid", target.pid, env=environment) as session, DapClient(session.port) as editor:
+def test_detach_ends_a_session_from_elsewhere(by: str) -> None:
+    with running_debuggee(command=with_own_sessions()) as target:
+        detach_from_elsewhere(target, by, sharing_sessions(target))
+
+
+def detach_from_elsewhere(target: Debuggee, by: str, there: list[str]) -> None:
+    with attached("--pid", target.pid, through=there) as session, DapClient(session.port) as editor:
         editor.attach({DEBUGGEE: [line_of("INSIDE")]})
         target.begin("steps", 7)
         stop_at(editor, "breakpoint", "INSIDE")
         named = {"name": ["debuggee"], "pid": [str(target.pid)], "nothing": []}[by]
-        ended = run_debugtool("detach", *named, env=environment)
+        ended = run_debugtool("detach", *named, through=there)
         assert (ended.returncode, ended.stderr) == (0, f"Detached from debuggee (pid {target.pid}). It serves on.\n")
         assert session.process.wait(10) == 0
         assert target.result() == 15
         assert_let_go(target, session, session.port)
-    again = run_debugtool("detach", *named, "--json", env=environment)
+    again = run_debugtool("detach", *named, "--json", through=there)
     assert (again.returncode, json.loads(again.stdout)["error"]["code"]) == (3, 3)
 
 
-def test_detach_asks_which_of_several_is_meant(target: Debuggee) -> None:
-    with running_debuggee() as other, attached("--pid", target.pid) as first, attached("--pid", other.pid) as second:
+def test_detach_asks_which_of_several_is_meant() -> None:
+    with contextlib.ExitStack() as stack:
+        target = stack.enter_context(running_debuggee(command=with_own_sessions()))
+        there = sharing_sessions(target)
+        other = stack.enter_context(running_debuggee(command=there))
+        first, second = (stack.enter_context(attached("--pid", t.pid, through=there)) for t in (target, other))
         ports = first.port, second.port
-        refused = run_debugtool("detach", "debuggee")
+        refused = run_debugtool("detach", "debuggee", through=there)
         assert refused.returncode == 6
         for pid, port in zip((target.pid, other.pid), ports, strict=True):
             assert f"pid {pid}  debuggee  127.0.0.1:{port}" in refused.stderr
-        assert run_debugtool("detach", target.pid).returncode == 0
+        assert run_debugtool("detach", target.pid, through=there).returncode == 0
         assert first.process.wait(10) == 0
         assert is_listening(ports[1])
         assert second.process.poll() is None
@@ -202,7 +219,7 @@ def test_a_program_that_replaces_itself_ends_the_session_and_may_be_attached_to_
                 editor.wait_for("terminated")
             assert session.process.wait(20) == 1
             assert session.error_text().splitlines()[-3:] == [
-                f"Error: The debugger inside pid {worker.pid} (debuggee) is gone.",
+                f"Error: The debugger of pid {worker.pid} (debuggee) is gone.",
                 "  why:  the process runs on without it: it has put another program in its place (exec)",
                 "  next: attach again",
             ]

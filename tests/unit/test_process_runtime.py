@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from debugtool.model import Runtime
+from debugtool.model import GoBuild, Runtime
 from debugtool.processes.runtime import parse_go_buildinfo, parse_pyinstaller_cookie
 from debugtool.system import elf_sections, find_version
 
@@ -29,14 +29,18 @@ def go_buildinfo(version: str, *settings: str) -> bytes:
 
 def test_go_release_and_debug_builds() -> None:
     release = parse_go_buildinfo(go_buildinfo("go1.26.8", "build\tCGO_ENABLED=0"))
-    assert (release.runtime, release.version, release.optimised) == (Runtime.GO, "go1.26.8", True)
+    assert (release.runtime, release.version) == (Runtime.GO, "go1.26.8")
+    assert release.go == GoBuild(module="plugin", optimised=True)
     debug = parse_go_buildinfo(go_buildinfo("go1.22.0 X:boringcrypto", 'build\t-gcflags="all=-N -l"'))
-    assert (debug.version, debug.optimised) == ("go1.22.0", False)
+    assert debug.version == "go1.22.0"
+    assert debug.go is not None and debug.go.optimised is False
+    trimmed = parse_go_buildinfo(go_buildinfo("go1.26.8", "build\t-trimpath=true"))
+    assert trimmed.go == GoBuild(module="plugin", optimised=True, trimpath=True)
 
 
 def test_go_before_1_18_kept_pointers_and_so_has_no_version() -> None:
     program = parse_go_buildinfo(b"\xff Go buildinf:" + bytes([8, 0]) + bytes(32))
-    assert (program.runtime, program.version, program.optimised) == (Runtime.GO, None, None)
+    assert (program.runtime, program.version, program.go) == (Runtime.GO, None, GoBuild())
 
 
 def test_pyinstaller_cookie_gives_the_python_it_was_built_with() -> None:

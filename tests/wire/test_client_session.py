@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
+from debugtool.debuggers import CAPABILITIES, BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
 from debugtool.relay import client as client_module
 from debugtool.relay.client import ClientSession
@@ -38,6 +38,8 @@ class Stage:
         self.can_restart = False
         self.calls: list[object] = []
         self.session: ClientSession
+
+    capabilities = CAPABILITIES
 
     def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         return arguments, []

@@ -1,4 +1,4 @@
-"""What an editor is told that it can ask for."""
+"""What pydevd tells an editor that it can do."""
 
 from __future__ import annotations
 

@@ -1,0 +1,53 @@
+"""What debugpy and delve have in common: a debugger that has one target, and is lent to one editor at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from debugtool.debuggers.dap import DebuggerChannel
+from debugtool.model import Target
+
+ChildListener = Callable[[int, int, DebuggerChannel], None]
+
+
+class TargetDebugger(Protocol):
+    """The debugger of one target, proven to be there.
+
+    Attributes:
+        target: The process.
+        capabilities: What it can do, as it answers `initialize`.
+        on_child: Called with pid, parent's pid and channel of each child process that a debugger came up in.
+        why_gone: Why the target runs on without it when `gone` is set.
+    """
+
+    target: Target
+    on_child: ChildListener | None
+
+    @property
+    def capabilities(self) -> Mapping[str, object]: ...  # noqa: D102 - see above
+
+    @property
+    def why_gone(self) -> str: ...  # noqa: D102 - see above
+
+    @property
+    def gone(self) -> asyncio.Event:
+        """Set once the debugger is gone, whether or not the target is."""
+
+    async def connect(self, own_code: Sequence[str] = ()) -> DebuggerChannel:
+        """Bring the debugger up for an editor; give its DAP.
+
+        Raises:
+            DebugtoolError: It does not come up, or the target is gone.
+        """
+
+    async def release(self) -> None:
+        """Let the target run on at full speed, without the breakpoints of the editor that has left.
+
+        Raises:
+            DebugtoolError: It did not do so in time.
+        """
+
+    def hang_up(self) -> None:
+        """Take note that the target has ended."""

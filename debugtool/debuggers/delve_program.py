@@ -1,0 +1,76 @@
+"""Which delve serves a Go program: found, and refused where its version cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from debugtool.errors import Unsupported
+from debugtool.model import Target
+
+INSTALL = "go install github.com/go-delve/delve/cmd/dlv@latest"
+_VERSION_S = 10.0
+
+
+def find_delve() -> str | None:
+    """Find delve: on the PATH, or where `go install` puts it."""
+    homes = [os.environ.get("GOBIN"), *(f"{path}/bin" for path in _go_paths())]
+    return shutil.which("dlv") or shutil.which("dlv", path=os.pathsep.join(filter(None, homes)))
+
+
+def _go_paths() -> list[str]:
+    """List the directories of GOPATH; Go's own default without one."""
+    given = os.environ.get("GOPATH")
+    return given.split(os.pathsep) if given else [str(Path("~/go").expanduser())]
+
+
+def require_delve(target: Target) -> str:
+    """Give the delve that debugs a Go process.
+
+    delve itself checks no version when it attaches: one that is older than the Go of its target reads its memory by the
+    rules of another Go.
+
+    Raises:
+        Unsupported: There is none, or it is too old for the target.
+    """
+    what = f"Cannot debug {target}."
+    program = find_delve()
+    if program is None:
+        why = "it is a Go program, and delve (dlv), Go's debugger, is neither on the PATH nor in Go's bin directory"
+        raise Unsupported(what, why=why, next_step=f"install it: {INSTALL}")
+    delve, go = delve_version(program), _minor(target.runtime_version or "")
+    if delve is None:
+        raise Unsupported(what, why=f"{program} does not say its version", next_step=f"install it anew: {INSTALL}")
+    newest = _minor(delve)
+    if go is not None and newest is not None and go > newest:
+        raise Unsupported(
+            what,
+            why=f"{program} is delve {delve}, which knows Go up to {newest[0]}.{newest[1]}; "
+            f"the program was built with {target.runtime_version}",
+            next_step=f"install a newer one: {INSTALL}",
+        )
+    return program
+
+
+def delve_version(program: str) -> str | None:
+    """Ask a delve for its version, such as "1.27.2"; None when it does not say.
+
+    Source:
+        `dlv version`. Version 1.N serves programs of Go up to 1.N: pkg/goversion/compat.go of each.
+    """
+    try:
+        answer = subprocess.run(
+            [program, "version"], capture_output=True, text=True, timeout=_VERSION_S, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(r"^Version: (\S+)", answer, re.MULTILINE)
+    return match[1] if match else None
+
+
+def _minor(version: str) -> tuple[int, int] | None:
+    match = re.match(r"(?:go)?(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else None

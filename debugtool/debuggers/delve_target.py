@@ -1,0 +1,250 @@
+"""delve on a Go process: held by its guard, spoken to in DAP for one editor at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from debugtool.debuggers.dap import DapStream, DebuggerChannel
+from debugtool.debuggers.debugger import ChildListener
+from debugtool.debuggers.delve_channel import DelveChannel
+from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach, release, resume
+from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
+from debugtool.model import Target
+from debugtool.plugin.agent import paths
+from debugtool.system import explain_refusal, fault_point, start_ticks
+
+log = logging.getLogger(__name__)
+
+_END_S = 30.0
+_VERIFY_S = 10.0
+# delve says it of every target, but cannot restart one that it did not start; editors then attach anew instead.
+_NOT_OURS = {"supportsRestartRequest": False, "supportTerminateDebuggee": False}
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class DelveTarget:
+    """delve on one Go process.
+
+    An asynchronous context manager. Inside the block delve has the process, which runs: delve's DAP is had with
+    `connect`, its JSON-RPC with `open_rpc`, and both are let go with `release`. While nobody has either, the process is
+    kept running: a panic ends it as it would without a debugger.
+
+    Args:
+        target: The process.
+        program: delve.
+        timeout_s: How long it may take to attach.
+
+    Attributes:
+        on_child: Never called: delve does not follow children.
+        capabilities: What it can do, as it answered `initialize`.
+        stall_ms: How long the target stood still for it.
+        gone: Set once delve is gone, or the target.
+        why_gone: In words.
+    """
+
+    def __init__(self, target: Target, program: str, timeout_s: float) -> None:
+        self.target = target
+        self.on_child: ChildListener | None = None
+        self.capabilities: Mapping[str, object] = {}
+        self.stall_ms = 0.0
+        self.gone = asyncio.Event()
+        self.why_gone = "the guard of its delve was killed"
+        self._program = program
+        self._timeout_s = timeout_s
+        self._channel: DebuggerChannel | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
+        self._has_let_go = False
+        self._turn = asyncio.Lock()
+
+    async def __aenter__(self) -> DelveTarget:
+        return self
+
+    async def start(self) -> None:
+        """Have delve attach; cancelled, it lets go as soon as it can. To be called before the block is entered.
+
+        Raises:
+            DebugtoolError: It could not, in its own words.
+        """
+        directory = paths.make_runtime_dir(os.geteuid())
+        ticks = start_ticks(self.target.pid)
+        if ticks is None:
+            raise ProcessGone(f"{self.target} ended.")
+        self._guard = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "debugtool.debuggers.delve_guard"),
+            *(str(self.target.pid), str(ticks), self._program, directory),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        fault_point("guarded")
+        try:
+            await self._wait_for_attach()
+        except BaseException:
+            self._close_pipe()  # the guard lets go by itself, as soon as delve can
+            raise
+        self._end = asyncio.create_task(self._follow_guard())
+        self._watch = asyncio.create_task(self._keep_running())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        async with self._turn:
+            await self._hang_up_clients()
+            self._close_pipe()
+        assert self._end is not None
+        try:
+            await asyncio.wait_for(self._end, _END_S)
+        except TimeoutError:
+            log.warning("delve has not let %s go within %g s", self.target, _END_S)
+            return
+        if not self._has_let_go:
+            await self._detach_without_guard()
+
+    async def _detach_without_guard(self) -> None:
+        """Do the guard's work: it was killed, and delve still has the target."""
+        with contextlib.suppress(DelveError):
+            await detach(self._socket, self.target.pid)
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
+
+    def _close_pipe(self) -> None:
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+
+    async def _wait_for_attach(self) -> None:
+        try:
+            said = await asyncio.wait_for(self._next_event(), self._timeout_s)
+        except TimeoutError as error:
+            raise TimedOut(
+                f"delve did not attach to {self.target} within {self._timeout_s:g} s.",
+                why="it reads the program's debug information first, which takes long for a large program",
+                next_step="give it more time: --timeout 60. It lets go by itself now; the plugin serves on",
+            ) from error
+        if said.get("event") == "exited":
+            raise ProcessGone(f"{self.target} ended.", why="while delve was attaching")
+        if said.get("event") != "attached":
+            words = str(said.get("words") or "its guard was killed")
+            if "operation not permitted" in words:
+                refused = PermissionError(errno.EPERM, words)
+                raise explain_refusal(self.target.pid, refused, name=self.target.name, has_agent=False) from refused
+            raise DebugtoolError(
+                f"delve could not attach to {self.target}.",
+                why=words,
+                next_step="see what forbids it: debugtool doctor",
+            )
+        self._socket = Path(said["socket"])
+        self.stall_ms = float(said["stall_ms"])
+
+    async def _next_event(self) -> dict[str, Any]:
+        assert self._guard.stdout is not None
+        line = await self._guard.stdout.readline()
+        event: dict[str, Any] = json.loads(line) if line else {}
+        return event
+
+    async def _follow_guard(self) -> None:
+        """Read on what the guard says, until it ends."""
+        while event := await self._next_event():
+            self._has_let_go = True
+            self.why_gone = " ".join(filter(None, ("delve ended by itself", event.get("words"))))
+        await self._guard.wait()
+        self.gone.set()
+
+    async def verify(self) -> None:
+        """Have one DAP handshake with it, in which the target is not stopped.
+
+        Raises:
+            DebugtoolError: It does not speak DAP.
+        """
+        channel = DebuggerChannel(DapStream(*await self._open()))
+        arguments = {"adapterID": "debugtool", "pathFormat": "path", "linesStartAt1": True, "columnsStartAt1": True}
+        try:
+            answer = await channel.request("initialize", arguments, timeout_s=_VERIFY_S)
+        except TimeoutError as error:
+            raise TimedOut(f"The delve on {self.target} did not answer `initialize`.") from error
+        finally:
+            await channel.close()
+        if not answer.get("success"):
+            raise DebugtoolError(f"The delve on {self.target} refused `initialize`.", why=str(answer))
+        self.capabilities = {**answer["body"], **_NOT_OURS}
+
+    async def _open(self) -> Connection:
+        try:
+            return await asyncio.open_unix_connection(self._socket)
+        except OSError as error:
+            raise ProcessGone(f"The delve on {self.target} is gone.", why=str(error)) from error
+
+    async def connect(self, own_code: Sequence[str] = ()) -> DebuggerChannel:
+        """Give delve's DAP to an editor.
+
+        Args:
+            own_code: Is for frozen Python programs.
+
+        Raises:
+            ProcessGone: delve is gone, or the target.
+        """
+        connection = await self.open_rpc()
+        self._channel = DelveChannel(DapStream(*connection))
+        return self._channel
+
+    async def open_rpc(self) -> Connection:
+        """Give delve's JSON-RPC to a client.
+
+        Raises:
+            ProcessGone: delve is gone, or the target.
+        """
+        async with self._turn:
+            await self._stop_watch()
+            return await self._open()
+
+    async def release(self) -> None:
+        """Make the target run on, without the breakpoints of the client that has left. No error when it is gone.
+
+        Raises:
+            DebugtoolError: It does not run on.
+        """
+        async with self._turn:
+            await self._hang_up_clients()
+            try:
+                await release(self._socket, self.target.pid)
+            except DelveError as error:
+                if start_ticks(self.target.pid) is None or self.gone.is_set() or "exited" in str(error):
+                    return
+                raise DebugtoolError(f"delve did not let {self.target} run on.", why=str(error)) from error
+            self._watch = asyncio.create_task(self._keep_running())
+
+    async def _hang_up_clients(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()  # by `disconnect` it would wait for a stop of the target first
+        await self._stop_watch()
+
+    async def _stop_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _keep_running(self) -> None:
+        """Let the target run on whenever it stops while nobody debugs it: at a panic, or at its own breakpoint."""
+        with contextlib.suppress(DelveError):
+            while True:
+                async with DelveRpc(self._socket) as rpc:
+                    await rpc.wait_until_stopped()
+                await resume(self._socket, self.target.pid)
+
+    def hang_up(self) -> None:
+        """Take note that the target has ended: nobody needs to be let go."""
+        self._close_pipe()

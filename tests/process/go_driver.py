@@ -1,0 +1,112 @@
+"""A plugin on Grafana's Go SDK, built for debugging, under the genuine host and `debugtool attach`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from attach_driver import ROOT, AttachSession, attached
+from dap_client import DapClient, Message
+from gohost_driver import Answer, GoHost, queries
+
+MODULE = ROOT / "tests" / "gohost"
+SOURCE = MODULE / "cmd" / "sdkplugin" / "main.go"
+BREAK_LINE = next(n for n, text in enumerate(SOURCE.read_text().splitlines(), 1) if "times := make" in text)
+BUILD_LIMIT_S = 600
+GO_TOOLS = ROOT / ".cache" / "go" / "bin"  # where scripts/get-delve puts the delve that is tested with
+
+
+def delve_environment() -> dict[str, str]:
+    """Give the environment with our delve first on the PATH."""
+    return {**os.environ, "PATH": f"{GO_TOOLS}{os.pathsep}{os.environ['PATH']}"}
+
+
+def find_dlv() -> str:
+    """Find that delve; none is an error."""
+    dlv = shutil.which("dlv", path=delve_environment()["PATH"])
+    assert dlv is not None, "these tests need delve: scripts/get-delve"
+    return dlv
+
+
+def build_plugin(name: str, *flags: str) -> Path:
+    """Build tests/gohost/cmd/sdkplugin with flags."""
+    program = ROOT / ".cache" / "gohost" / name
+    command = ["go", "build", *flags, "-o", str(program), "./cmd/sdkplugin"]
+    built = subprocess.run(command, cwd=MODULE, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False)
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+def delves_on(pid: int) -> list[int]:
+    """List the processes that are a delve, or its guard, for a process."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+            if str(pid).encode() in words and any(b"delve_guard" in w or w.endswith(b"dlv") for w in words):
+                found.append(int(entry.name))
+    return found
+
+
+def tracer(pid: int) -> int:
+    """Give what traces a process, 0 for nothing."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("TracerPid")))
+
+
+@dataclass
+class GoScene:
+    """A Go plugin with a host, and a session on it."""
+
+    host: GoHost
+    session: AttachSession
+
+    @property
+    def pid(self) -> int:
+        return self.host.pid
+
+    def ask(self) -> int:
+        """Have the plugin asked for data; give the number of the question."""
+        return self.host.send("QueryData", queries(), asynchronous=True)
+
+    def assert_answer(self, question: int | None = None) -> None:
+        """Fail unless the plugin answers."""
+        answer: Answer = self.host.answer(self.ask() if question is None else question)
+        assert answer["ok"] and answer["reply"]["responses"]["A"], answer
+
+    def assert_free(self, timeout_s: float = 30.0) -> None:
+        """Fail unless the plugin is let go in time, serves, and nothing of delve is left."""
+        deadline = time.monotonic() + timeout_s
+        while (left := delves_on(self.pid)) or tracer(self.pid):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.02)
+        self.assert_answer()
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[tuple[DapClient, Message, int]]:
+        """Have an editor stop the plugin at BREAK_LINE; gives it, the stop and the question that waits."""
+        with DapClient(self.session.port) as editor:
+            editor.attach({SOURCE: [BREAK_LINE]})
+            question = self.ask()
+            stop = editor.wait_for_stop()
+            assert stop["reason"] == "breakpoint", stop
+            yield editor, stop, question
+
+
+@contextlib.contextmanager
+def debugging_go(host: GoHost, *arguments: str, **environment: str) -> Iterator[GoScene]:
+    """Attach to a host's plugin for the length of the block; `environment` is added to the session's."""
+    with attached("--pid", host.pid, *arguments, env={**delve_environment(), **environment}) as session:
+        yield GoScene(host, session)
+
+
+def go_host(program: Path, plugin: Path) -> Any:
+    """Run a plugin under tests/gohost's host for the length of a `with` block."""
+    return GoHost(program, [plugin])
