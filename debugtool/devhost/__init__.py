@@ -1,6 +1,7 @@
 """The embedded host: starts and restarts a plugin as Grafana does, with Grafana's HTTP API in front."""
 
 from debugtool.devhost.calls import Health, ResourceRequest
+from debugtool.devhost.connection import answers_calls, import_grpc, open_channel, request_shutdown
 from debugtool.devhost.direct import (
     Callee,
     call_resource,
@@ -33,15 +34,19 @@ __all__ = [
     "HumanReporter",
     "JsonReporter",
     "ResourceRequest",
+    "answers_calls",
     "call_resource",
     "check_health",
     "find_callee",
     "find_plugin",
+    "import_grpc",
     "make_query",
     "make_resource_request",
+    "open_channel",
     "parse_range",
     "query_data",
     "readable_body",
+    "request_shutdown",
     "result_lines",
     "run_host",
     "try_start",

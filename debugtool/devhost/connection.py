@@ -46,6 +46,52 @@ def open_channel(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(grpc_target(address), options=options)
 
 
+async def request_shutdown(channel: grpc.aio.Channel, timeout_s: float | None = None) -> bool:
+    """Ask a plugin to end; returns when it has answered, has refused, or has gone.
+
+    Args:
+        channel: To the plugin.
+        timeout_s: How long that may take; None waits for ever, as go-plugin does.
+
+    Returns:
+        False when the time was over first.
+
+    Source:
+        go-plugin grpc_client.go, Close: the answer and the error are ignored.
+    """
+    import grpc.aio
+
+    from debugtool.plugin.proto import goplugin_pb2, goplugin_pb2_grpc
+
+    try:
+        await goplugin_pb2_grpc.GRPCControllerStub(channel).Shutdown(goplugin_pb2.Empty(), timeout=timeout_s)
+    except grpc.aio.AioRpcError as error:
+        return error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+    return True
+
+
+async def answers_calls(channel: grpc.aio.Channel, timeout_s: float) -> bool:
+    """Tell whether a plugin answers what go-plugin's Ping asks, whatever it says, within a time.
+
+    Source:
+        go-plugin grpc_client.go, Ping.
+    """
+    import grpc.aio
+
+    from debugtool.plugin.proto import health_pb2
+
+    check = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+        response_deserializer=health_pb2.HealthCheckResponse.FromString,
+    )
+    try:
+        await check(health_pb2.HealthCheckRequest(service="plugin"), timeout=timeout_s)
+    except grpc.aio.AioRpcError as error:
+        return error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+    return True
+
+
 class PluginConnection:
     """What a host keeps open to one plugin process: the channel, the broker stream and the stdio stream.
 
@@ -62,7 +108,6 @@ class PluginConnection:
         self.channel = open_channel(address)
         from debugtool.plugin.proto import goplugin_pb2_grpc  # after open_channel: it imports gRPC
 
-        self._controller = goplugin_pb2_grpc.GRPCControllerStub(self.channel)
         self._tasks = [
             asyncio.create_task(self._hold_broker(goplugin_pb2_grpc.GRPCBrokerStub(self.channel))),
             asyncio.create_task(self._read_stdio(goplugin_pb2_grpc.GRPCStdioStub(self.channel), on_stdio)),
@@ -95,17 +140,8 @@ class PluginConnection:
             on_silence()
 
     async def request_shutdown(self) -> None:
-        """Ask the plugin to end; returns when it has answered, has refused, or has gone. No deadline, as go-plugin.
-
-        Source:
-            go-plugin grpc_client.go, Close: the answer and the error are ignored.
-        """
-        import grpc.aio
-
-        from debugtool.plugin.proto import goplugin_pb2
-
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await self._controller.Shutdown(goplugin_pb2.Empty())
+        """Ask the plugin to end, as `request_shutdown` does; no deadline, as go-plugin."""
+        await request_shutdown(self.channel)
 
     async def close(self) -> None:
         """Close the streams and the channel."""

@@ -2,8 +2,10 @@
 
 from debugtool.processes.find import find_target, find_targets, list_targets, names_of_project
 from debugtool.processes.in_use import directories_in_use
+from debugtool.processes.naming import is_tool
 from debugtool.processes.rows import runtime_words, target_document, target_table
 from debugtool.processes.runtime import examine_file, is_frozen_debug_build
+from debugtool.processes.sockets import is_go_plugin_socket
 from debugtool.processes.successor import SuccessorFinder
 
 __all__ = [
@@ -13,6 +15,8 @@ __all__ = [
     "find_target",
     "find_targets",
     "is_frozen_debug_build",
+    "is_go_plugin_socket",
+    "is_tool",
     "list_targets",
     "names_of_project",
     "runtime_words",

@@ -157,3 +157,9 @@ def is_debugger(command: Command) -> bool:
 def is_debugpy_adapter(command: Command) -> bool:
     """Tell whether this is the process between an editor and what debugpy debugs."""
     return (command.script or "").rstrip("/").endswith("debugpy/adapter")
+
+
+def is_tool(argv: Sequence[str]) -> bool:
+    """Tell whether a command line is that of a debugger, or of debugtool itself: no plugin, whatever it is called."""
+    command = understand(argv)
+    return is_debugger(command) or is_our_own(command)

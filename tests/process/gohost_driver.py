@@ -106,6 +106,14 @@ class GoHost:
         pid: int = self.start["pid"]
         return pid
 
+    def wait_event(self, name: str, limit_s: float = LIMIT_S) -> Answer:
+        """The next event of a name, such as `restarted`; answers to commands must have been taken before."""
+        while True:
+            line = self._next_line(limit_s)
+            self.events.append(line)
+            if line.get("event") == name:
+                return line
+
     def send(self, do: str, request: object = None, **settings: object) -> int:
         """Give a command and do not wait; `asynchronous=True` lets the host take further ones meanwhile."""
         self._last_id += 1

@@ -20,7 +20,7 @@ LEVELS: list[set[str]] = [
     {"processes", "inject", "debuggers", "editors"},
     {"relay", "devhost"},
     {"builds"},
-    {"session", "doctor"},
+    {"session", "doctor", "reload"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend/grpcplugin"
@@ -35,7 +36,9 @@ type command struct {
 	Calls         int               `json:"calls"`           // bench only
 }
 
+// The mutex is held by who uses the other fields, so that a restart does not change them meanwhile.
 type session struct {
+	mutex    sync.Mutex
 	client   *plugin.Client
 	protocol plugin.ClientProtocol
 	command  *exec.Cmd

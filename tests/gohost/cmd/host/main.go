@@ -32,6 +32,7 @@ type settings struct {
 	mux       bool
 	syncStdio bool
 	timeout   time.Duration
+	restart   time.Duration
 }
 
 // answers prints one JSON object per line, from any goroutine.
@@ -106,6 +107,7 @@ func parseFlags() (settings, []string) {
 	flag.BoolVar(&set.mux, "mux", false, "ask for broker multiplexing")
 	flag.BoolVar(&set.syncStdio, "sync-stdio", false, "print what arrives over GRPCStdio")
 	flag.DurationVar(&set.timeout, "start-timeout", time.Minute, "how long the plugin may take to start")
+	flag.DurationVar(&set.restart, "restart", 0, "look that often whether the plugin has ended and start it again; Grafana: 1s")
 	flag.Parse()
 	return set, flag.Args()
 }
@@ -117,27 +119,48 @@ func main() {
 		os.Exit(2)
 	}
 	out := &answers{encoder: json.NewEncoder(os.Stdout)}
-	command := exec.Command(arguments[0], arguments[1:]...)
-	command.Env = set.env
-	client := newClient(set, command, out)
-	defer client.Kill()
+	s := &session{out: out}
+	defer func() { s.client.Kill() }()
+	if !start(s, set, arguments, "started") {
+		return
+	}
+	if set.restart > 0 {
+		go keep(s, set, arguments)
+	}
+	serve(s)
+}
 
+// start starts the plugin and prints the event of that name, or "failed".
+func start(s *session, set settings, arguments []string, event string) bool {
+	s.command = exec.Command(arguments[0], arguments[1:]...)
+	s.command.Env = set.env
+	s.client = newClient(set, s.command, s.out)
 	begin := time.Now()
-	address, err := client.Start()
-	if err != nil {
-		out.print(map[string]any{"event": "failed", "error": err.Error(), "elapsed_ms": since(begin)})
-		return
+	address, err := s.client.Start()
+	if err == nil {
+		s.protocol, err = s.client.Client()
 	}
-	protocol, err := client.Client()
 	if err != nil {
-		out.print(map[string]any{"event": "failed", "error": err.Error(), "elapsed_ms": since(begin)})
-		return
+		s.out.print(map[string]any{"event": "failed", "error": err.Error(), "elapsed_ms": since(begin)})
+		return false
 	}
-	out.print(map[string]any{
-		"event": "started", "elapsed_ms": since(begin), "pid": command.Process.Pid,
-		"network": address.Network(), "address": address.String(), "version": client.NegotiatedVersion(),
+	s.out.print(map[string]any{
+		"event": event, "elapsed_ms": since(begin), "pid": s.command.Process.Pid,
+		"network": address.Network(), "address": address.String(), "version": s.client.NegotiatedVersion(),
 	})
-	serve(&session{client: client, protocol: protocol, command: command, out: out})
+	return true
+}
+
+// keep starts the plugin again whenever it has ended, as Grafana's process manager does: no back-off, no limit.
+func keep(s *session, set settings, arguments []string) {
+	for range time.Tick(set.restart) {
+		s.mutex.Lock()
+		if s.client.Exited() {
+			s.client.Kill() // collects the process
+			start(s, set, arguments, "restarted")
+		}
+		s.mutex.Unlock()
+	}
 }
 
 // serve answers the commands on stdin until it ends.
@@ -145,7 +168,9 @@ func serve(s *session) {
 	decoder := json.NewDecoder(os.Stdin)
 	for {
 		var c command
-		if err := decoder.Decode(&c); err != nil {
+		err := decoder.Decode(&c)
+		s.mutex.Lock() // not while the plugin is being restarted
+		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				s.out.print(map[string]any{"event": "bad_command", "error": err.Error()})
 			}
@@ -156,6 +181,7 @@ func serve(s *session) {
 		} else {
 			s.answer(c)
 		}
+		s.mutex.Unlock()
 	}
 }
 
