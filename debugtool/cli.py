@@ -18,6 +18,7 @@ COMMANDS = {
     "launch-json": "Write or print the editor's attach configuration.",
     "new": "Create a working plugin project.",
     "build": "Build the plugin into dist/.",
+    "dev": "Edit, save, debug: on each save restart the plugin under the debugger.",
     "reload": "End the running plugin and wait until its host has started it again.",
     "run": "Start the plugin as Grafana does and serve its HTTP API.",
     "health": "Ask a running plugin for its health.",

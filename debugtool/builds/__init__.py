@@ -5,6 +5,7 @@ from debugtool.builds.entry import find_entry, source_roots
 from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
 from debugtool.builds.interpreter import check_interpreter, find_interpreter
 from debugtool.builds.project import Project, create_project, name_problem
+from debugtool.builds.syntax import check_syntax
 
 __all__ = [
     "EditableBuild",
@@ -14,6 +15,7 @@ __all__ = [
     "build_editable",
     "build_frozen",
     "check_interpreter",
+    "check_syntax",
     "create_project",
     "find_entry",
     "find_interpreter",

@@ -13,7 +13,7 @@ from debugtool.commands import _options
 @_options.plugin_name
 @click.option("--pid", type=click.IntRange(min=1), help="The process itself, when several have that name.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds for the next one."
+    "--timeout", type=click.FloatRange(min=0.1), default=30.0, show_default=True, help="Seconds for the next one."
 )
 @_options.json_document
 def reload(name: str | None, pid: int | None, timeout: float, as_json: bool) -> None:

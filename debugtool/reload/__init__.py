@@ -1,6 +1,6 @@
 """Ending a plugin's process so that its host starts the next one."""
 
-from debugtool.reload.ending import Ending, end_instance
+from debugtool.reload.ending import Ending, end_instance, has_ended
 from debugtool.reload.host import HostRef, NotRestarted, restarting_host
 from debugtool.reload.instances import Instances
 from debugtool.reload.reload import Reload, reload_plugin
@@ -12,6 +12,7 @@ __all__ = [
     "NotRestarted",
     "Reload",
     "end_instance",
+    "has_ended",
     "reload_plugin",
     "restarting_host",
 ]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         socket_inodes,
         tcp_sockets,
     )
+    from debugtool.system.tether import tethered
     from debugtool.system.trace_probe import try_tracing_a_child
     from debugtool.system.words import printable
 
@@ -88,6 +89,7 @@ __all__ = [
     "start_ticks",
     "tcp_sockets",
     "temporarily_relax_ptrace_scope",
+    "tethered",
     "tracer_of",
     "try_tracing_a_child",
     "wait_for_exit",
@@ -127,6 +129,7 @@ _HOMES = {
         "socket_inodes",
         "tcp_sockets",
     ),
+    "tether": ("tethered",),
     "trace_probe": ("try_tracing_a_child",),
     "words": ("printable",),
 }

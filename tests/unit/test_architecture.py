@@ -21,6 +21,7 @@ LEVELS: list[set[str]] = [
     {"relay", "devhost"},
     {"builds"},
     {"session", "doctor", "reload"},
+    {"dev"},
     {"commands"},
     {"cli"},
     {"__main__"},

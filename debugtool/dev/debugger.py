@@ -1,0 +1,74 @@
+"""The debugger for the newest process of the plugin, on one port from the first to the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from debugtool.dev.child import Child, Event
+from debugtool.session import Report
+
+_TOLD = frozenset({"launch_json", "client", "error"})
+
+
+class Debugger:
+    """`debugtool attach` as a child; one for each process of the plugin.
+
+    Args:
+        port: Where the editor connects; 0 takes a free one, once.
+        options: Further options of `debugtool attach`.
+        report: Told of its events.
+    """
+
+    def __init__(self, port: int, options: Sequence[str], report: Report) -> None:
+        self._port = port
+        self._options = options
+        self._report = report
+        self._child: Child | None = None
+        self._is_detaching = False
+        self._ready: asyncio.Future[dict[str, Any]] | None = None
+
+    async def arm(self, pid: int) -> dict[str, Any]:
+        """Have the debugger listen for this process, and for no other one any more.
+
+        Returns:
+            The fields of attach's `ready` event.
+
+        Raises:
+            DebugtoolError: It cannot be attached to, or the port is taken.
+        """
+        await self.stop()
+        self._is_detaching = False
+        self._ready = asyncio.get_running_loop().create_future()
+        arguments = ["attach", "--pid", str(pid), "--port", str(self._port), *self._options]
+        self._child = child = await Child.start(arguments, self._take)
+        waits: list[asyncio.Future[Any]] = [self._ready, asyncio.ensure_future(child.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not self._ready.done():
+            raise child.failure()
+        ready = self._ready.result()
+        self._port = ready["port"]
+        return ready
+
+    def _take(self, event: Event) -> None:
+        name, fields = event["event"], {key: event[key] for key in event if key not in ("event", "time")}
+        assert self._ready is not None
+        if name == "ready":
+            self._ready.set_result(fields)
+        elif name == "exited":
+            self._is_detaching = True
+        elif self._is_told(name, self._ready.done()):
+            self._report(name, **fields)
+
+    def _is_told(self, name: str, is_ready: bool) -> bool:
+        if name == "detached":
+            return not self._is_detaching  # by debugtool detach, then
+        return name in _TOLD and (is_ready or name != "error")  # before, `arm` raises it
+
+    async def stop(self) -> None:
+        """Detach."""
+        self._is_detaching = True
+        if self._child is not None:
+            await self._child.stop()
+            self._child = None
