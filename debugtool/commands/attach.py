@@ -23,6 +23,7 @@ METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS,
 @click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
 @click.option("--timeout", type=click.FloatRange(1), default=15, show_default=True, help="Seconds for getting in.")
 @click.option("--once", is_flag=True, help="End with the process.  [default: follow its restarts]")
+@click.option("--no-pause", is_flag=True, help="Follow at once a plugin that keeps ending right after its start.")
 @click.option("--background", is_flag=True, help="Return once the debugger is ready; the session goes on.")
 @click.option("--workspace", type=click.Path(exists=True, file_okay=False, path_type=Path), help="For launch.json.")
 @click.option("--no-launch-json", is_flag=True, help="Leave the editor's configuration alone.")
@@ -37,6 +38,7 @@ def attach(
     wait: bool,
     timeout: float,
     once: bool,
+    no_pause: bool,
     background: bool,
     workspace: Path | None,
     no_launch_json: bool,
@@ -74,6 +76,7 @@ def attach(
         workspace=False if no_launch_json else workspace,
         timeout_s=timeout,
         once=once,
+        pauses=not no_pause,
     )
     if session.run_attach(request, report) is signal.SIGINT:
         click.get_current_context().exit(int(ExitCode.INTERRUPTED))

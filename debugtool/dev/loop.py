@@ -63,11 +63,13 @@ class _Loop:
         self._builder = builder
         self._report = report
         options = () if request.launch_json else ("--no-launch-json",)
-        self._debugger = Debugger(request.port, options, report)
+        self._debugger = Debugger(request.port, options, report, self._take_rearmed)
         self._host = self._choose_host(request)
         self._instances: asyncio.Queue[int] = asyncio.Queue()
         self._pid: int | None = None
-        self._saved_at: float | None = None  # on the clock that processes' starts are told on
+        # On the clock that processes' starts are told on: the last save, and while it is not debugged yet once more.
+        self._saved_at: float | None = None
+        self._waiting_since: float | None = None
 
     def _choose_host(self, request: DevRequest) -> Host:
         target = find_hosted(self._builder.first.artefact)
@@ -100,27 +102,32 @@ class _Loop:
             return stop.result()
 
     async def _arm_each(self) -> None:
-        """Have the debugger in each process that the host starts."""
-        armed_before = False
+        """Have the debugger in the first process that the host starts, and see that no outdated one stays."""
         while True:
             pid = await self._instances.get()
             if self._is_stale(pid):
                 await self._end(pid)
-            if not self._instances.empty() or self._is_stale(pid):
-                continue
-            began = self._saved_at or _now()
-            try:
-                ready = await self._debugger.arm(pid)
-            except AddressInUse:
-                raise
-            except DebugtoolError as error:
-                if system.start_ticks(pid) is not None:  # else it has ended, which the host tells of
-                    self._report("error", **output.error_document(error))
-                continue
-            if armed_before:
-                ready["elapsed_ms"] = round((_now() - began) * 1000, 1)
-            self._report("rearmed" if armed_before else "ready", pid=pid, **ready)
-            armed_before = True
+            elif not self._debugger.is_attached and self._instances.empty():
+                await self._attach(pid)
+
+    async def _attach(self, pid: int) -> None:
+        try:
+            ready = await self._debugger.attach(pid)
+        except AddressInUse:
+            raise
+        except DebugtoolError as error:
+            if system.start_ticks(pid) is not None:  # else it has ended, which the host tells of
+                self._report("error", **output.error_document(error))
+        else:
+            self._report("ready", pid=pid, **ready)
+
+    def _take_rearmed(self, fields: dict[str, Any]) -> None:
+        if self._is_stale(fields["pid"]):
+            return
+        if self._waiting_since is not None:
+            fields["save_ms"] = round((_now() - self._waiting_since) * 1000, 1)
+            self._waiting_since = None
+        self._report("rearmed", **fields)
 
     def _is_stale(self, pid: int) -> bool:
         """Whether a process was started before the last save, and may run what was there before."""
@@ -150,7 +157,7 @@ class _Loop:
             self._report("built", **_built_fields(built))
         if not built.restart:
             return
-        self._saved_at = saved_at
+        self._saved_at = self._waiting_since = saved_at
         if (self._host.is_down or built.new_manifest) and await self._host.start_anew():
             return
         if self._pid is not None:

@@ -17,7 +17,6 @@ _TEXTS = {
     "restarted": "Started again, pid {pid}",
     "listening": "Serving Grafana's HTTP API on {url}",
     "ready": 'Debugger on {host}:{port}. Press F5 in VS Code ("Debug backend plugin")',
-    "rearmed": "Debugger on {host}:{port} again, {elapsed_ms:.0f} ms after the save",
     "reloading": "Ending pid {pid}",
     "ended": "Ended pid {pid} by {by}",
     "detached": "Detached; the next save attaches again",
@@ -56,6 +55,11 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             kept = fields.get("kept_pid")
             text = f"Error: {fields['what']}\n{fields['why']}\n{fields['next']}"
             return f"{text}\nThe plugin runs on as it was, pid {kept}." if kept else text
+        case "rearmed":
+            after = f", {fields['save_ms']:.0f} ms after the save" if "save_ms" in fields else ""
+            return f"The debugger is in pid {fields['pid']}{after}"
+        case "rearm_failed":
+            return f"{fields['what']}\n{fields['why']}\n{fields['next']}"
         case "exited":
             return f"pid {fields['pid']} has ended"
         case "log":

@@ -27,6 +27,7 @@ class State:
         rows: Their text, by their label.
         lines: The last things that happened.
         error: What is broken now; empty when nothing is.
+        endpoint: Where the editor connects; empty before the debugger is there.
     """
 
     rows: dict[str, str] = field(
@@ -34,37 +35,55 @@ class State:
     )
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LINES))
     error: str = ""
+    endpoint: str = ""
 
     def take(self, event: str, fields: dict[str, object]) -> None:
         """Take one event in."""
         text = event_text(event, fields)
-        rows = self.rows
+        if event in ("error", "rearm_failed"):
+            self.error = text
+            return
+        if event in ("started", "restarted", "saved"):
+            self.error = ""
+        self.rows |= self._plugin_rows(event, fields) | self._debugger_rows(event, fields)
+        if event == "saved":
+            self.rows["last save"] = time.strftime("%H:%M:%S  ") + text.removeprefix("Saved ")
+        elif "save_ms" in fields:
+            self.rows["last save"] += f"  (under the debugger after {fields['save_ms']:.0f} ms)"
+        self.lines.extend(text.splitlines())
+
+    def _plugin_rows(self, event: str, fields: dict[str, object]) -> dict[str, str]:
         match event:
             case "started" | "restarted":
-                rows["plugin"], self.error = f"running, pid {fields['pid']}", ""
+                return {"plugin": f"running, pid {fields['pid']}"}
             case "hosted":
-                rows["plugin"], rows["host"] = f"running, pid {fields['pid']}", str(fields["host"])
+                return {"plugin": f"running, pid {fields['pid']}", "host": str(fields["host"])}
             case "listening":
-                rows["host"] = f"debugtool run, {fields['url']}"
+                return {"host": f"debugtool run, {fields['url']}"}
             case "reloading":
-                rows["plugin"] = f"ending pid {fields['pid']}"
+                return {"plugin": f"ending pid {fields['pid']}"}
             case "exited":
-                rows["plugin"], rows["debugger"] = "ended; its host starts it again", "waits for the plugin"
-            case "ready" | "rearmed":
-                rows["debugger"] = f"{fields['host']}:{fields['port']}, in pid {fields['pid']} ({fields['method']})"
-                rows["editor"] = "not connected"
-            case "detached":
-                rows["debugger"], rows["editor"] = "detached", "-"
+                return {
+                    "plugin": "ended; its host starts it again",
+                    "debugger": f"{self.endpoint}, waits for the plugin",
+                }
+        return {}
+
+    def _debugger_rows(self, event: str, fields: dict[str, object]) -> dict[str, str]:
+        match event:
+            case "ready":
+                self.endpoint = f"{fields['host']}:{fields['port']}"
+                return {
+                    "debugger": f"{self.endpoint}, in pid {fields['pid']} ({fields['method']})",
+                    "editor": "not connected",
+                }
+            case "rearmed":
+                return {"debugger": f"{self.endpoint}, in pid {fields['pid']}"}
             case "client":
-                rows["editor"] = "connected" if fields["connected"] else "not connected"
-            case "saved":
-                rows["last save"], self.error = time.strftime("%H:%M:%S  ") + text.removeprefix("Saved "), ""
-            case "error":
-                self.error = text
-                return
-        if event == "rearmed":
-            rows["last save"] += f"  (under the debugger after {fields['elapsed_ms']:.0f} ms)"
-        self.lines.extend(text.splitlines())
+                return {"editor": "connected" if fields["connected"] else "not connected"}
+            case "detached":
+                return {"debugger": "detached", "editor": "-"}
+        return {}
 
     def render(self) -> Group:
         """Lay it out."""

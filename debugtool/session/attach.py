@@ -121,7 +121,7 @@ class _Session:
 
     async def _next(self, follower: Follower) -> Successor:
         pause_s = self._crashes.pause_after(time.monotonic() - self._started)
-        if pause_s:
+        if pause_s and self._request.pauses:
             self._report("crash_loop", name=self.target.name, crashes=self._crashes.crashes, pause_s=pause_s)
             await follower.pause(pause_s, self._stop)
         while True:

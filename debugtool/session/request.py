@@ -21,6 +21,7 @@ class AttachRequest:
         workspace: Directory whose launch.json is written; None finds it, False writes none.
         timeout_s: How long a target may take to become ready and to let us in.
         once: Whether the session ends with the process; else it goes on in the one that comes after it.
+        pauses: Whether a plugin that keeps ending right after its start is left alone for a while.
         on_restart: Restarts the process when the editor asks for it, and raises DebugtoolError where it cannot; None
             leaves the editor without that button.
     """
@@ -33,4 +34,5 @@ class AttachRequest:
     workspace: Path | bool | None = None
     timeout_s: float = 15.0
     once: bool = False
+    pauses: bool = True
     on_restart: Callable[[], Awaitable[None]] | None = None

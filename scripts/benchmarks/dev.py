@@ -31,17 +31,18 @@ def developing(project: Path) -> Iterator[Session]:
 
 
 def save_and_wait(session: Session, source: Path, turn: int) -> tuple[float, float]:
-    """Save a one-line change; give the ms until the debugger was there again, and the plugin's own start among them."""
+    """Save a one-line change; give the ms until the debugger was there again, and those of the plugin's own start."""
     text = source.read_text()
     began = time.perf_counter()
     source.write_text(f"{text}\n# change {turn}\n")
-    own_ms = 0.0
-    while True:
+    own_ms = armed_ms = 0.0
+    while not (own_ms and armed_ms):  # the debugger may be there before the plugin has started
         event = json.loads(read_line(session.process))
         if event["event"] == "restarted":
             own_ms = event["elapsed_ms"]
         elif event["event"] == "rearmed":
-            return (time.perf_counter() - began) * 1000, own_ms
+            armed_ms = (time.perf_counter() - began) * 1000
+    return armed_ms, own_ms
 
 
 def run(rounds: int = ROUNDS) -> list[Row]:
@@ -58,9 +59,9 @@ def run(rounds: int = ROUNDS) -> list[Row]:
                 say(f"dev: {f'save {turn} of {rounds}' if turn else 'first save'}")
                 elapsed_ms, own_ms = save_and_wait(session, source, turn)
                 if turn:  # the first one compiles what the later ones only load
-                    table.add("ours", elapsed_ms - own_ms)
+                    table.add("ours", elapsed_ms)
                     table.add("own start", own_ms)
     return [
-        Row("save to re-armed, without the plugin's own start", "ms", table["ours"], limit=1500),
-        Row("the plugin's own start: spawn to handshake", "ms", table["own start"]),
+        Row("save to re-armed", "ms", table["ours"], limit=1500),
+        Row("the plugin's own start meanwhile: spawn to handshake", "ms", table["own start"]),
     ]

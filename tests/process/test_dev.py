@@ -21,6 +21,11 @@ def health(dev: DevSession) -> tuple[int, object]:
     return status, answer["message"]
 
 
+def amplitude(editor: DapClient) -> str:
+    stopped = editor.wait_for_stop()
+    return editor.variables(editor.stack(stopped["threadId"])[0])["amplitude"]
+
+
 def test_edit_save_debug(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     plugin, query = (project / "backend" / "datasource" / name for name in ("plugin.py", "query.py"))
@@ -40,31 +45,35 @@ def test_edit_save_debug(tmp_path: Path) -> None:
         old = dev.wait_for("ended")
         assert old["by"] == "Shutdown"
         armed = dev.wait_for("rearmed")
-        assert (armed["port"], armed["pid"] != old["pid"]) == (port, True)
+        assert armed["pid"] != old["pid"] and armed["before_first_request"] and armed["save_ms"] > 0
+        dev.wait_for("restarted")
         assert health(dev) == (200, "Data source works well")
 
-        # The debugger knows what was saved, on the same port as before.
+        # The debugger knows what was saved, and the editor's session goes on in the next process.
         line = next(n for n, text in enumerate(query.read_text().splitlines(), 1) if "values = " in text)
         asking = threading.Thread(target=call, args=(f"{dev.url}/api/ds/query", QUERY))
         with DapClient(port) as editor:
             editor.attach({str(query): [line]})
             assert dev.wait_for("client")["connected"]
             asking.start()
-            stopped = editor.wait_for_stop()
-            assert editor.variables(editor.stack(stopped["threadId"])[0])["amplitude"] == "3.0"
+            assert amplitude(editor) == "3.0"
             # Saved while it stands at the breakpoint: the new code runs all the same.
-            save(plugin, "works well", "works")
-            assert dev.wait_for("rearmed")["port"] == port
+            save(query, "amplitude = 3", "amplitude = 5")
+            dev.wait_for("restarted")
+            asking.join(30)
+            asking = threading.Thread(target=call, args=(f"{dev.url}/api/ds/query", QUERY))
+            asking.start()
+            assert amplitude(editor) == "5.0"
+            editor.disconnect()
         asking.join(30)
-        assert health(dev) == (200, "Data source works")
 
         # What does not compile does not take the plugin down.
         save(plugin, 'message="Data', 'message=="Data"" "')
         error = dev.wait_any("error")
         assert "plugin.py cannot be compiled" in error["what"] and "SyntaxError" in error["why"]
         assert error["kept_pid"] == dev.last("rearmed")["pid"]
-        assert health(dev) == (200, "Data source works")
-        save(query, "amplitude = 3", "amplitude = 4")  # another file's save does not hide it
+        assert health(dev) == (200, "Data source works well")
+        save(query, "amplitude = 5", "amplitude = 4")  # another file's save does not hide it
         assert dev.wait_any("error", "reloading")["event"] == "error"
         save(plugin, 'message=="Data"" "', 'message="Data')
         assert dev.wait_for("rearmed")["pid"] != error["kept_pid"]

@@ -72,9 +72,9 @@ def test_the_screen_shows_the_newest_state() -> None:
     assert state.error == ""
     state.take("exited", {"pid": 7})
     assert state.rows["plugin"].startswith("ended")
-    state.take("rearmed", {**endpoint, "pid": 8})
+    state.take("rearmed", {"pid": 8, "save_ms": 500.4})
     assert state.rows["last save"].endswith("a.py  (under the debugger after 500 ms)")
-    assert state.rows["editor"] == "not connected"
+    assert (state.rows["debugger"], state.rows["editor"]) == ("127.0.0.1:3222, in pid 8", "connected")
 
 
 def test_events_that_a_person_need_not_read_have_no_text() -> None:
