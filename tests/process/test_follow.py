@@ -96,3 +96,21 @@ def restart_and_stop_again(host: RunningHost, session: AttachSession, editor: Da
     rearmed = rearmed or session.wait_for("rearmed")
     assert (rearmed["pid"], rearmed["before_first_request"]) == (next_pid, is_debug_build)
     return int(next_pid)
+
+
+@pytest.mark.parametrize("host", ["debug"], indirect=True)
+def test_a_session_that_is_stopped_does_not_hold_up_the_plugins_start(host: RunningHost) -> None:
+    pid = host.wait_event("started")["pid"]
+    with attached("--pid", pid) as session:
+        session.wait_for("ready")
+        session.process.send_signal(signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGKILL)
+            next_pid = host.wait_event("restarted")["pid"]
+            assert call_json(host.url + HEALTH)[1]["details"]["pid"] == next_pid
+        finally:
+            session.process.send_signal(signal.SIGCONT)
+        rearmed = session.wait_for("rearmed")
+        assert (rearmed["pid"], rearmed["before_first_request"]) == (next_pid, False)
+        assert session.stop() == 0
+    assert call_json(host.url + HEALTH)[0] == 200

@@ -1,0 +1,245 @@
+"""A session between two processes of a program: what an editor gets, what ends it, what it is found by."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attach_driver import AttachSession, Lines, attached, run_debugtool
+from dap_client import DapClient, DapError, Message
+from debug_driver import DEBUGGEE, line_of, stop_at
+
+# Starts the program that a line names, tells the last one something, kills it; ends all of them at its own end.
+HOST = """
+import subprocess, sys
+children = []
+for line in sys.stdin:
+    word, _, rest = line.rstrip().partition(" ")
+    if word == "start":
+        children.append(subprocess.Popen([sys.executable, "-u", rest], stdin=subprocess.PIPE, text=True))
+    elif word == "tell":
+        children[-1].stdin.write(rest + chr(10))
+        children[-1].stdin.flush()
+    elif word == "kill":
+        children[-1].kill()
+        children[-1].wait()
+        print("killed", flush=True)
+for child in children:
+    child.kill()
+    child.wait()
+"""
+
+
+class Host:
+    """A program that starts a copy of the debuggee, as often as it is told to."""
+
+    def __init__(self, process: subprocess.Popen[str], program: Path) -> None:
+        self.process = process
+        self.program = program
+        self.lines = Lines(process.stdout)
+
+    def send(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def start(self, program: Path | None = None) -> int:
+        """Start the program, or another one; give its pid once it runs."""
+        self.send(f"start {program or self.program}")
+        return int(self.lines.next().split()[1])
+
+    def begin(self, call: str) -> None:
+        """Have a function of the program called."""
+        self.send(f"tell 1 {call}")
+
+    def result(self) -> object:
+        return json.loads(self.lines.next())[1]
+
+    def kill(self) -> None:
+        self.send("kill")
+        assert self.lines.next() == "killed\n"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    program = tmp_path / "shop.py"
+    program.write_text(DEBUGGEE.read_text())
+    command = [sys.executable, "-c", HOST]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Host(process, program)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(20)
+
+
+@contextlib.contextmanager
+def waiting(host: Host, editor_points: list[int | Message]) -> Iterator[tuple[AttachSession, DapClient, list[Message]]]:
+    """Attach an editor and end the process; the session waits in the block."""
+    pid = host.start()
+    with attached("--pid", pid) as session, DapClient(session.port) as editor:
+        told = editor.attach({host.program: editor_points}, exceptions=["uncaught"])[str(host.program)]
+        host.kill()
+        assert session.wait_for("exited")["pid"] == pid
+        yield session, editor, told
+
+
+def test_a_stopped_process_that_dies_leaves_nothing_open_in_the_editor(host: Host) -> None:
+    pid = host.start()
+    with attached("--pid", pid) as session, DapClient(session.port) as editor:
+        editor.attach({host.program: [line_of("INSIDE")]})
+        host.begin("steps 4")
+        frame = stop_at(editor, "breakpoint", "INSIDE", host.program)
+        known = {thread["id"] for thread in editor.request("threads")["threads"]}
+        sleep = {"expression": "__import__('time').sleep(60)", "frameId": frame["id"], "context": "repl"}
+        asked = editor.send("evaluate", sleep)
+        host.kill()
+        with pytest.raises(DapError, match="the debugged process went away"):
+            editor.response(asked)
+        assert editor.wait_for("continued")["threadId"] == frame["threadId"]
+        ended = {editor.wait_for("thread", lambda body: body["reason"] == "exited")["threadId"] for _ in known}
+        assert ended == known
+        assert not [event for event in editor.events if event["event"] == "terminated"]
+        host.start()
+        session.wait_for("rearmed")
+        host.begin("steps 4")
+        editor.resume(stop_at(editor, "breakpoint", "INSIDE", host.program)["threadId"])
+        assert host.result() == 9
+        assert session.stop() == 0
+
+
+def test_what_is_asked_meanwhile_is_answered_and_what_is_set_is_kept(host: Host) -> None:
+    with waiting(host, [line_of("INSIDE")]) as (session, editor, told):
+        assert editor.request("threads")["threads"] == []
+        for command in ("evaluate", "pause", "stackTrace", "continue"):
+            with pytest.raises(DapError, match="the process is restarting"):
+                editor.request(command, {"threadId": 1, "expression": "1"})
+        points = editor.set_breakpoints(host.program, [line_of("AFTER STEP")])
+        assert points[0]["verified"] is False and points[0]["message"] == "the process is restarting"
+        assert points[0]["id"] != told[0]["id"]
+        host.start()
+        changed = editor.wait_for("breakpoint")["breakpoint"]
+        assert (changed["id"], changed["verified"], changed["line"]) == (points[0]["id"], True, line_of("AFTER STEP"))
+        session.wait_for("rearmed")
+        host.begin("steps 4")
+        stop_at(editor, "breakpoint", "AFTER STEP", host.program)
+        editor.disconnect()
+        assert host.result() == 9
+        assert session.stop() == 0
+
+
+def test_conditions_functions_and_exceptions_are_replayed_and_moved_lines_are_told(host: Host) -> None:
+    line = line_of("IN LOOP")
+    with waiting(host, [{"line": line, "condition": "total == 21"}]) as (session, editor, told):
+        editor.request("setFunctionBreakpoints", {"breakpoints": [{"name": "values"}]})
+        text = host.program.read_text()
+        host.program.write_text(
+            text.replace("        total += index  # IN LOOP", "        # as before\n        total += index", 1)
+        )
+        host.start()
+        changed = editor.wait_for("breakpoint")["breakpoint"]
+        assert (changed["id"], changed["verified"], changed["line"]) == (told[0]["id"], True, line - 1)
+        session.wait_for("rearmed")
+        host.begin("count 10")
+        stopped = editor.wait_for_stop()
+        assert stopped["hitBreakpointIds"] == [told[0]["id"]]
+        frame = editor.stack(stopped["threadId"])[0]
+        assert editor.evaluate("total", frame) == "21"
+        editor.resume(stopped["threadId"])
+        assert host.result() == 45
+        host.begin("values 1")
+        stopped = editor.wait_for_stop()
+        assert stopped["reason"] == "function breakpoint"
+        editor.resume(stopped["threadId"])
+        host.result()
+        host.begin('fail_thread "nobody catches it"')
+        assert editor.wait_for_stop()["reason"] == "exception"
+        editor.disconnect()
+        assert host.result() == "failed"
+        assert session.stop() == 0
+
+
+def test_an_editor_may_come_while_there_is_no_process(host: Host) -> None:
+    with waiting(host, []) as (session, first, _):
+        first.disconnect()
+        with DapClient(session.port) as editor:
+            points = editor.attach({host.program: [line_of("INSIDE")]})[str(host.program)]
+            assert points[0]["verified"] is False
+            host.start()
+            session.wait_for("rearmed")
+            host.begin("steps 4")
+            editor.resume(stop_at(editor, "breakpoint", "INSIDE", host.program)["threadId"])
+            assert host.result() == 9
+            editor.disconnect()
+        assert session.stop() == 0
+
+
+@pytest.mark.parametrize("by", ["ctrl-c", "detach"])
+def test_the_wait_can_be_ended(host: Host, by: str) -> None:
+    with waiting(host, []) as (session, editor, _):
+        if by == "detach":
+            assert run_debugtool("detach", "shop").returncode == 0
+            assert session.process.wait(20) == 0
+        else:
+            assert session.stop(signal.SIGINT) == 130
+        editor.wait_for("terminated")
+        session.wait_for("detached")
+
+
+def test_the_record_follows_the_process(host: Host) -> None:
+    pid = host.start()
+    with attached("--pid", pid) as session:
+        session.wait_for("ready")
+        host.kill()
+        session.wait_for("exited")
+        next_pid = host.start()
+        session.wait_for("rearmed")
+        again = run_debugtool("attach", "--pid", next_pid, "--no-launch-json", "--json")
+        ready = json.loads(again.stdout.splitlines()[-1])
+        assert (ready["reused"], ready["session_pid"]) == (True, session.process.pid)
+        assert run_debugtool("detach", next_pid).returncode == 0
+        assert session.process.wait(20) == 0
+
+
+def test_another_program_of_the_same_host_is_not_taken_for_the_next_process(host: Host, tmp_path: Path) -> None:
+    other = tmp_path / "shop_two.py"
+    other.write_text(DEBUGGEE.read_text())
+    with waiting(host, []) as (session, _, _):
+        host.start(other)
+        pid = host.start()
+        assert session.wait_for("rearmed")["pid"] == pid
+
+
+def test_a_crash_loop_is_left_alone_for_a_while(host: Host) -> None:
+    pid = host.start()
+    with attached("--pid", pid) as session:
+        session.wait_for("ready")
+        for _ in range(2):
+            host.kill()
+            host.start()
+            session.wait_for("rearmed")
+        host.kill()
+        assert session.wait_for("crash_loop")["crashes"] == 3
+        host.start()
+        session.wait_for("rearmed")
+        assert session.stop() == 0
+
+
+def test_a_killed_session_leaves_the_next_start_alone(host: Host) -> None:
+    with waiting(host, []) as (session, _, _):
+        session.process.kill()
+        session.process.wait(20)
+        pid = host.start()
+        host.begin("steps 4")
+        assert host.result() == 9
+        with attached("--pid", pid) as another:
+            another.wait_for("ready")
+            assert another.stop() == 0
+        left = [path.name for path in Path(f"/tmp/debugtool-{os.getuid()}").glob(f"*{session.process.pid}-*")]
+        assert left == []
