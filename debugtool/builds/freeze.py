@@ -19,6 +19,9 @@ _LEFT_OUT = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONOPTIMIZE", "PYT
 # Source: PyInstaller 6, log.py: "%(relativeCreated)d %(levelname)s: %(message)s".
 _LINE = re.compile(r"^\d+ (?P<level>[A-Z]+): (?P<message>.*)$")
 
+_FRAME = re.compile(r'^  File "(?P<path>[^"]+)", line (?P<line>\d+)')
+_IN_A_SOURCE = re.compile(r"(Syntax|Indentation|Tab)Error: ")  # the last frame above is the place
+
 
 def run_pyinstaller(
     interpreter: Path, pyinstaller: PyInstaller, spec: Path, dist: Path, log: Path, say: Callable[[str], None]
@@ -44,7 +47,7 @@ def run_pyinstaller(
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     lines = []
     with (
-        log.open("w", encoding="utf-8") as file,
+        log.open("w", encoding="utf-8", buffering=1) as file,
         subprocess.Popen(command, env=environment, cwd="/", encoding="utf-8", errors="replace", **pipes) as process,  # type: ignore[call-overload]
     ):
         try:
@@ -67,14 +70,15 @@ def run_pyinstaller(
 
 def first_error(lines: Iterable[str]) -> str:
     """Find in PyInstaller's log what it failed of: its first error, else the end of its traceback."""
-    found = ""
+    last = place = ""
     for line in lines:
         match = _LINE.match(line)
-        text = match["message"] if match and match["level"] in ("ERROR", "CRITICAL") else ""
         if line.startswith("ERROR: "):
-            text = line.removeprefix("ERROR: ")
-        if text.strip():
-            return text.strip()
-        if line.strip() and not match and not line[0].isspace():
-            found = line.strip()
-    return found or "It said nothing."
+            return line.removeprefix("ERROR: ").strip()
+        if match and match["level"] in ("ERROR", "CRITICAL"):
+            return match["message"].strip()
+        if frame := _FRAME.match(line):
+            place = f"{frame['path']}, line {frame['line']}: "
+        elif line.strip() and not match and not line[0].isspace():
+            last = line.strip()
+    return (place if _IN_A_SOURCE.match(last) else "") + (last or "It said nothing.")

@@ -45,7 +45,18 @@ def whole(plan: dict[str, Any], workpath: str, found: dict[str, Any]) -> tuple[l
     for target, source in [*own_data(found["own"], plan["project"]), *plan["data"]]:
         if target not in taken:
             own[target] = source
-    return found["binaries"], datas + [(target, source, "DATA") for target, source in sorted(own.items())]
+    binaries = [unstripped(*entry) for entry in found["binaries"]]
+    return binaries, datas + [(target, source, "DATA") for target, source in sorted(own.items())]
+
+
+def unstripped(target: str, source: str, kind: str) -> Entry:
+    """Keep PyInstaller from stripping a library of a wheel, by calling it data.
+
+    Wheels come stripped, and `strip` breaks what auditwheel has changed in them: numpy's OpenBLAS is not
+    page-aligned any more then, and cannot be loaded.
+    """
+    is_library = kind in ("BINARY", "EXTENSION") and sources.is_installed(source)
+    return (target, source, "DATA") if is_library else (target, source, kind)
 
 
 def as_source(source: str, target: str) -> dict[str, str]:

@@ -15,7 +15,11 @@ from . import sources
 
 # Tools for building and testing. Libraries import them for themselves only (numpy.testing imports pytest); setuptools
 # alone costs a start 40 ms, because PyInstaller lets it take over `distutils` before the program begins.
-TOOLS = ("setuptools", "_distutils_hack", "pip", "wheel", "pytest", "_pytest", "IPython", "tkinter", "test")
+TOOLS = ("pip", "pytest", "_pytest", "IPython", "tkinter", "test")
+SETUPTOOLS = ("setuptools", "_distutils_hack", "wheel")  # together: PyInstaller takes each for a part of the first
+
+# Sources that lie beside a plugin's own and are no part of it.
+NO_PART = ("setup.py", "conftest.py", "noxfile.py")
 
 # What a program can do without, of the standard library: its tests, Tk, and what says or opens something when imported.
 NOT_WANTED = {"test", "tests", "idlelib", "tkinter", "turtle", "turtledemo", "lib2to3", "ensurepip", "antigravity"}
@@ -42,10 +46,12 @@ def standard_library() -> list[str]:
 
 def tools_to_leave_out(plan: dict[str, Any]) -> list[str]:
     """List the modules to exclude: tools that the plugin does not import itself, and what is PyInstaller's own."""
-    text = "\n".join(sources.read(path) for root in plan["roots"] for path in sources.python_files(root))
+    own = [path for root in plan["roots"] for path in sources.python_files(root)]
+    text = "\n".join(sources.read(path) for path in own if os.path.basename(path) not in NO_PART)
     imported = {line.split()[1].split(".")[0].rstrip(",;") for line in text.splitlines() if is_import(line)}
     imported |= {name.split(".")[0] for name in plan["imports"]}
     found = [name for name in TOOLS if name not in imported] + borrowed_packages(plan["borrowed"])
+    found += SETUPTOOLS if "setuptools" not in imported else ()
     return found if plan["debug"] else [*found, "debugpy", "debugtool.plugin.agent"]
 
 
