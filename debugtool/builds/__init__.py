@@ -3,22 +3,27 @@
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
 from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
+from debugtool.builds.go_build import BuiltGo, GoBuildRequest, build_go, is_go_project
 from debugtool.builds.interpreter import check_interpreter, find_interpreter
 from debugtool.builds.project import Project, create_project, name_problem
 from debugtool.builds.syntax import check_syntax
 
 __all__ = [
+    "BuiltGo",
     "EditableBuild",
     "FreezeRequest",
     "FrozenBuild",
+    "GoBuildRequest",
     "Project",
     "build_editable",
     "build_frozen",
+    "build_go",
     "check_interpreter",
     "check_syntax",
     "create_project",
     "find_entry",
     "find_interpreter",
+    "is_go_project",
     "name_problem",
     "source_roots",
 ]

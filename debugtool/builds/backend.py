@@ -89,15 +89,15 @@ def backend_manifest(directory: Path) -> Manifest:
     return manifest
 
 
-def artefact_in_dist(manifest: Manifest, dist: Path) -> Path:
-    """Give the program in dist/, where plugin.json's copy will be.
+def artefact_in_dist(manifest: Manifest, dist: Path, goos: str | None = None, goarch: str | None = None) -> Path:
+    """Give the program in dist/, where plugin.json's copy will be; that of this machine without another platform.
 
     Raises:
         DebugtoolError: It would lie outside of dist/.
     """
     base = next((base for base in (dist.parent / "src", dist) if manifest.directory.is_relative_to(base)), dist.parent)
     below = manifest.directory.relative_to(base)
-    artefact = Path(os.path.normpath(dist / below / artefact_name(manifest.executable or "")))
+    artefact = Path(os.path.normpath(dist / below / artefact_name(manifest.executable or "", goos, goarch)))
     if not artefact.is_relative_to(dist):
         raise DebugtoolError(
             f"The plugin {manifest.id} would be built outside of {dist}.",

@@ -14,9 +14,16 @@ from debugtool.builds.backend import PythonBackend, find_python_backend
 from debugtool.builds.freeze import run_pyinstaller
 from debugtool.builds.pyinstaller import find_pyinstaller
 from debugtool.builds.spec import make_plan, write_spec
-from debugtool.builds.staging import build_lock, give_to_owner, remove_unused, staging_beside, swap
+from debugtool.builds.staging import (
+    build_lock,
+    give_to_owner,
+    make_build_directory,
+    remove_unused,
+    staging_beside,
+    swap,
+)
 from debugtool.errors import DebugtoolError, Unsupported
-from debugtool.files import make_directory, replace_file, write_failure
+from debugtool.files import write_failure
 from debugtool.system import fault_point, goos_goarch
 
 _LOG = "pyinstaller.log"
@@ -95,7 +102,7 @@ def build_frozen(request: FreezeRequest, say: Callable[[str], None]) -> FrozenBu
     backend = find_python_backend(request.directory)
     base = backend.project / "build" / "debugtool"
     try:
-        _make_build_directory(base)
+        make_build_directory(base)
         with build_lock(base), staging_beside(backend.artefact) as staging:
             staged = _freeze(request, backend, base, staging, say)
             fault_point("frozen")
@@ -166,14 +173,6 @@ def _refuse_other_platforms(request: FreezeRequest) -> None:
             why=f"A frozen program holds this machine's Python and libraries; this is {here}.",
             next_step=f"Run debugtool build on {request.target}, in a CI job or a container of that platform.",
         )
-
-
-def _make_build_directory(base: Path) -> None:
-    """Make the directory of intermediate results, of which version control is to see nothing."""
-    make_directory(base)
-    ignore = base / ".gitignore"
-    if not ignore.exists():
-        replace_file(ignore, b"*\n")
 
 
 def _try_start(program: Path, backend: PythonBackend, say: Callable[[str], None]) -> int:

@@ -12,6 +12,9 @@ from pathlib import Path
 from debugtool.errors import DebugtoolError
 from debugtool.files import make_directory, take_owner, write_failure
 
+RUNTIMES = {"python": "Python", "go": "Go"}
+"""What a backend may be written in, with its name for people."""
+
 _SUFFIX = ".tmpl"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _NAME_MAX = 64
@@ -46,14 +49,15 @@ def name_problem(name: str) -> str | None:
     return None
 
 
-def create_project(name: str, directory: Path) -> Project:
-    """Write a working plugin project with a Python backend.
+def create_project(name: str, directory: Path, runtime: str = "python") -> Project:
+    """Write a working plugin project.
 
     It is written beside its place and moved there when it is whole.
 
     Args:
         name: See `name_problem`.
         directory: Its root: absent or empty so far.
+        runtime: What its backend is written in, one of RUNTIMES.
 
     Raises:
         ValueError: The name will not do.
@@ -67,7 +71,7 @@ def create_project(name: str, directory: Path) -> Project:
         beside = directory if directory.is_dir() else directory.parent  # a rename needs the same file system
         make_directory(beside)
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=beside) as staging:
-            files = _render(Path(staging), name)
+            files = _render(Path(staging), name, runtime)
             _move(Path(staging), directory)
     except OSError as error:
         advice = "Choose a directory that you may write, with --dir."
@@ -85,12 +89,17 @@ def _refuse_used(directory: Path) -> None:
         )
 
 
-def _render(staging: Path, name: str) -> tuple[Path, ...]:
+def _render(staging: Path, name: str, runtime: str) -> tuple[Path, ...]:
     values = {"name": name, "title": name.replace("-", " ").title(), "today": f"{datetime.now(UTC):%Y-%m-%d}"}
-    templates = Path(__file__).with_name("templates") / "python"
+    values["language"] = RUNTIMES[runtime]
+    templates = Path(__file__).with_name("templates")
+    found = {
+        template.relative_to(base): template
+        for base in (templates / "common", templates / runtime)
+        for template in base.rglob(f"*{_SUFFIX}")
+    }
     files = []
-    for template in sorted(templates.rglob(f"*{_SUFFIX}")):
-        relative = template.relative_to(templates)
+    for relative, template in sorted(found.items()):
         relative = relative.with_name(relative.name.removesuffix(_SUFFIX))
         text = _PLACEHOLDER.sub(lambda match: values[match[1]], template.read_text(encoding="utf-8"))
         path = staging / relative

@@ -13,8 +13,16 @@ from pathlib import Path
 
 from debugtool import processes
 from debugtool.errors import DebugtoolError
-from debugtool.files import make_directory
+from debugtool.files import make_directory, replace_file
 from debugtool.system import fault_point
+
+
+def make_build_directory(base: Path) -> None:
+    """Make the directory of intermediate results, of which version control is to see nothing."""
+    make_directory(base)
+    ignore = base / ".gitignore"
+    if not ignore.exists():
+        replace_file(ignore, b"*\n")
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from debugtool.commands import _options
 
 @click.command()
 @click.argument("directory", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--debug", is_flag=True, help="With the debug agent, so that debugtool can attach without privileges.")
+@click.option("--debug", is_flag=True, help="To be debugged: with the debug agent, or Go without optimisation.")
 @click.option("--editable", is_flag=True, help="Run the source tree: an edit needs only a restart of the plugin.")
 @click.option("--onefile", is_flag=True, help="One file, which unpacks itself at each start.")
 @click.option("--target", metavar="OS/ARCH", help="Platform to build for, in Go's words. Default: this machine's.")
@@ -21,16 +21,20 @@ from debugtool.commands import _options
 def build(
     directory: Path, debug: bool, editable: bool, onefile: bool, target: str | None, no_verify: bool, as_json: bool
 ) -> None:
-    """Build the Python plugin in DIR into dist/, as its plugin.json says.
+    """Build the plugin in DIR into dist/, as its plugin.json says.
 
-    Makes dist/<executable>_<os>_<arch>, and copies plugin.json and logos beside it. PyInstaller freezes the plugin with
-    its libraries and its Python; where the plugin's environment has no PyInstaller, one is brought along without
-    changing that. The program is started once before it replaces the one in dist/. A plugin that runs meanwhile is not
-    disturbed. A release build is optimised and has no debugger in it; --debug makes one to attach to; with --editable
-    too, nothing is frozen: it runs the sources. docs/builds.md has the details.
+    Makes dist/<executable>_<os>_<arch>, and copies plugin.json and logos beside it. A plugin that runs meanwhile is not
+    disturbed. docs/builds.md has the details.
+
+    Go (there is a go.mod): `go build` of pkg/ or backend/, with --debug without optimisation, for any --target.
+
+    Python: PyInstaller freezes the plugin with its libraries and its Python; where the plugin's environment has no
+    PyInstaller, one is brought along without changing that. The program is started once before it replaces the one in
+    dist/. A release build is optimised and has no debugger in it; --debug makes one to attach to; with --editable too,
+    nothing is frozen: it runs the sources.
 
     \b
-    What starts the plugin is the first there is of
+    What starts a Python plugin is the first there is of
         entry = "FILE" in [tool.debugtool] of pyproject.toml
         backend/main.py, backend/__main__.py
         backend/src/*/__main__.py, src/*/__main__.py
@@ -50,19 +54,25 @@ def build(
         debugtool build
         debugtool build --debug
         debugtool build --debug --editable
+        debugtool build --target linux/arm64
     """
-    from debugtool import output
-    from debugtool.builds import EditableBuild, FreezeRequest, FrozenBuild, build_editable, build_frozen
+    from debugtool import builds, output
 
     if editable and (not debug or onefile or target):
         raise click.UsageError("--editable goes with --debug, and not with --onefile or --target.")
-    built: EditableBuild | FrozenBuild
-    if editable:
-        built = build_editable(directory)
+    built: builds.BuiltGo | builds.EditableBuild | builds.FrozenBuild
+    if builds.is_go_project(directory):
+        if editable or onefile:
+            raise click.UsageError("--editable and --onefile are for plugins in Python; this one is in Go.")
+        with output.progress() as say:
+            built = builds.build_go(builds.GoBuildRequest(directory, debug, target), say)
+        what = f"of {built.package}, to debug" if debug else f"of {built.package}, for release"
+    elif editable:
+        built = builds.build_editable(directory)
         what = f"runs {built.entry} with {built.interpreter}"
     else:
         with output.progress() as say:
-            built = build_frozen(FreezeRequest(directory, debug, onefile, not no_verify, target), say)
+            built = builds.build_frozen(builds.FreezeRequest(directory, debug, onefile, not no_verify, target), say)
         tried = "it was not started" if built.start_ms is None else f"starts in {built.start_ms} ms"
         what = f"{tried}; PyInstaller's log is {built.log}"
     if as_json:

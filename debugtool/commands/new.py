@@ -19,7 +19,9 @@ def _checked_name(_ctx: click.Context, _param: click.Parameter, value: str) -> s
 
 @click.command()
 @click.argument("name", callback=_checked_name)
-@click.option("--runtime", type=click.Choice(["python"]), default="python", show_default=True, help="Its language.")
+@click.option(
+    "--runtime", type=click.Choice(["python", "go"]), default="python", show_default=True, help="Its language."
+)
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), help="Where to create it; absent or empty. [default: ./NAME]"
 )
@@ -35,11 +37,12 @@ def new(name: str, runtime: str, directory: Path | None, as_json: bool) -> None:
         debugtool new my-datasource
         cd my-datasource
         debugtool build --debug --editable
+        debugtool new my-other-datasource --runtime go
     """
     from debugtool import output
     from debugtool.builds import create_project
 
-    project = create_project(name, directory or Path(name))
+    project = create_project(name, directory or Path(name), runtime)
     if as_json:
         output.print_json(
             {
@@ -51,7 +54,5 @@ def new(name: str, runtime: str, directory: Path | None, as_json: bool) -> None:
         )
         return
     click.echo(str(project.directory))
-    click.echo(
-        f"Created the plugin {project.plugin_id}. Next: cd {directory or name} && debugtool build --debug --editable",
-        err=True,
-    )
+    build = "debugtool build --debug" + (" --editable" if runtime == "python" else "")
+    click.echo(f"Created the plugin {project.plugin_id}. Next: cd {directory or name} && {build}", err=True)

@@ -10,7 +10,7 @@ PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
     from debugtool.system.elf import elf_sections
-    from debugtool.system.faults import BUILD_FAULT_POINTS, FAULT_POINTS, fault_point
+    from debugtool.system.faults import BUILD_FAULT_POINTS, FAULT_POINTS, GO_FAULT_POINTS, fault_point
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILD_FAULT_POINTS",
     "FAULT_POINTS",
+    "GO_FAULT_POINTS",
     "PLATFORM",
     "Cause",
     "Credentials",
@@ -101,7 +102,7 @@ __all__ = [
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
     "elf": ("elf_sections",),
-    "faults": ("BUILD_FAULT_POINTS", "FAULT_POINTS", "fault_point"),
+    "faults": ("BUILD_FAULT_POINTS", "FAULT_POINTS", "GO_FAULT_POINTS", "fault_point"),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),

@@ -11,7 +11,6 @@ FAULT_POINTS = (
     "control",  # its private socket exists
     "injecting",  # a tracer is on its way into it, and goes on without us
     "injected",
-    "guarded",  # delve is on its way into a Go target, under its guard
     "payload",  # the payload has connected
     "asked_load",  # it imports debugpy
     "asked_probe",  # pydevd starts
@@ -21,6 +20,12 @@ FAULT_POINTS = (
     "registered",
     "asked_connect",  # pydevd starts for an editor; reached when one attaches
     "asked_end",  # the payload is told to go; reached when a session ends
+)
+
+GO_FAULT_POINTS = (
+    "guarded",  # delve is on its way into a Go target, under its guard
+    "verified",
+    "registered",
 )
 
 BUILD_FAULT_POINTS = (

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from attach_driver import ROOT, AttachSession, attached
 from dap_client import DapClient, Message
@@ -39,7 +38,10 @@ def build_plugin(name: str, *flags: str) -> Path:
     """Build tests/gohost/cmd/sdkplugin with flags."""
     program = ROOT / ".cache" / "gohost" / name
     command = ["go", "build", *flags, "-o", str(program), "./cmd/sdkplugin"]
-    built = subprocess.run(command, cwd=MODULE, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False)
+    environment = {**os.environ, "CGO_ENABLED": "0"}  # as debugtool builds: what is compiled serves both
+    built = subprocess.run(
+        command, cwd=MODULE, env=environment, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
+    )
     assert built.returncode == 0, built.stderr
     return program
 
@@ -105,8 +107,3 @@ def debugging_go(host: GoHost, *arguments: str, **environment: str) -> Iterator[
     """Attach to a host's plugin for the length of the block; `environment` is added to the session's."""
     with attached("--pid", host.pid, *arguments, env={**delve_environment(), **environment}) as session:
         yield GoScene(host, session)
-
-
-def go_host(program: Path, plugin: Path) -> Any:
-    """Run a plugin under tests/gohost's host for the length of a `with` block."""
-    return GoHost(program, [plugin])

@@ -17,6 +17,8 @@ from dap_client import DapClient, DapError
 from go_driver import BREAK_LINE, SOURCE, GoScene, build_plugin, debugging_go, delve_environment, delves_on, find_dlv
 from gohost_driver import GoHost, StartGoHost
 
+from debugtool.system import GO_FAULT_POINTS
+
 
 @pytest.fixture(scope="session")
 def debug_plugin(go_programs: Path) -> Path:
@@ -119,7 +121,7 @@ def test_a_halt_of_a_halted_plugin_before_the_detach(host: GoHost) -> None:
         scene.assert_free()
 
 
-@pytest.mark.parametrize("point", ["guarded", "verified", "registered"])
+@pytest.mark.parametrize("point", GO_FAULT_POINTS)
 def test_debugtool_is_killed_while_it_attaches(host: GoHost, point: str) -> None:
     with debugging_go(host, DEBUGTOOL_FAULT=point) as scene:
         assert scene.session.process.wait(60) == -signal.SIGKILL
