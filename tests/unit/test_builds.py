@@ -60,8 +60,8 @@ def test_bad_names_end_with_a_usage_error_before_anything_is_touched(name: str, 
         builds.create_project(name, tmp_path / "out")
 
 
-def test_go_is_not_offered_yet(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["new", "x", "--runtime", "go", "--dir", str(tmp_path / "x")])
+def test_another_runtime_is_not_offered(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["new", "x", "--runtime", "rust", "--dir", str(tmp_path / "x")])
     assert result.exit_code == ExitCode.USAGE
 
 
