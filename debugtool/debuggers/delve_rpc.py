@@ -15,7 +15,7 @@ from debugtool.system import pending_signals, process_state
 
 log = logging.getLogger(__name__)
 
-_CALL_S = 10.0
+_CALL_S = 3.0
 _POLL_S = 0.02
 _SETTLE_S = 10.0
 _ATTEMPTS = 100
@@ -57,18 +57,14 @@ class DelveRpc:
         with suppress(OSError):
             await self._writer.wait_closed()
 
-    def send(self, method: str, argument: dict[str, object]) -> None:
-        """Send a call without waiting for its answer; no other call may follow on this connection."""
-        call = {"method": f"RPCServer.{method}", "params": [argument], "id": next(self._ids)}
-        self._writer.write(json.dumps(call).encode() + b"\n")
-
     async def call(self, method: str, timeout_s: float | None = _CALL_S, **argument: object) -> dict[str, Any]:
         """Call and wait for the answer, for ever where `timeout_s` is None.
 
         Raises:
             DelveError: It answered with an error, or not in time.
         """
-        self.send(method, argument)
+        call = {"method": f"RPCServer.{method}", "params": [argument], "id": next(self._ids)}
+        self._writer.write(json.dumps(call).encode() + b"\n")
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout_s)
             answer = json.loads(line)
@@ -102,14 +98,26 @@ async def resume(socket: Path, pid: int) -> None:
     async with DelveRpc(socket) as watch:
         for _ in range(_ATTEMPTS):
             if not await watch.is_running():
-                async with DelveRpc(socket) as rpc:
-                    rpc.send("Command", {"name": "continue"})
-                    await asyncio.sleep(_POLL_S)  # delve reads it before it sees our end of the connection
+                await _continue(watch, socket)
             elif not _pending_trap(pid):
                 return
             else:
                 await asyncio.sleep(_POLL_S)
     raise DelveError("the target does not run on")
+
+
+async def _continue(watch: DelveRpc, socket: Path) -> None:
+    """Let the target run, and wait until delve does so, or the target has stopped again.
+
+    A second `continue` before that would wait in delve, and undo the next halt.
+    """
+    async with DelveRpc(socket) as rpc:
+        stop = asyncio.create_task(rpc.call("Command", timeout_s=None, name="continue"))
+        while not stop.done() and not await watch.is_running():
+            await asyncio.sleep(_POLL_S)
+        if stop.done():
+            stop.result()
+        stop.cancel()  # delve goes on without us
 
 
 async def clear(socket: Path) -> None:
@@ -131,10 +139,16 @@ async def clear(socket: Path) -> None:
 async def _halt(rpc: DelveRpc) -> None:
     """Stop the target, only if it runs: delve stops a process by a SIGTRAP, which kills one that nobody traces.
 
-    A breakpoint may be faster than the halt. Then that signal is still on its way, and the target runs into it.
+    A breakpoint may be faster than the halt. Then that signal is still on its way, and the target runs into it. And
+    delve's session with an editor that has just gone may let the target run once more, before it notices that.
     """
-    if await rpc.is_running():
-        await rpc.call("Command", name="halt")
+    for _ in range(_ATTEMPTS):
+        if await rpc.is_running():
+            await rpc.call("Command", name="halt")
+        await asyncio.sleep(_POLL_S)
+        if not await rpc.is_running():
+            return
+    raise DelveError("the target does not stop")
 
 
 async def release(socket: Path, pid: int) -> None:
@@ -150,19 +164,24 @@ async def release(socket: Path, pid: int) -> None:
 async def detach(socket: Path, pid: int) -> None:
     """Make delve let its target go; it ends itself then. All clients must have hung up.
 
+    A target that delve lets run once more, see `_halt`, keeps calls waiting: then all is done again.
+
     Raises:
         DelveError: delve does not answer; whether it let go is not known.
     """
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while True:
-        await clear(socket)
-        if not _pending_trap(pid):
-            break
-        if asyncio.get_running_loop().time() > deadline:
-            raise DelveError("a trap stays pending in the target")
-        await resume(socket, pid)  # it takes the trap that is on its way
-    async with DelveRpc(socket) as rpc:
-        await rpc.call("Detach", Kill=False)
+        try:
+            await clear(socket)
+            if not _pending_trap(pid):
+                async with DelveRpc(socket) as rpc:
+                    await rpc.call("Detach", Kill=False)
+                return
+            await resume(socket, pid)  # it takes the trap that is on its way
+        except DelveError:
+            if process_state(pid) in "XZ" or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_POLL_S)
 
 
 def _pending_trap(pid: int) -> bool:

@@ -64,8 +64,11 @@ class DelveTarget:
         self._program = program
         self._timeout_s = timeout_s
         self._channel: DebuggerChannel | None = None
+        self._clients_end: asyncio.StreamWriter | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._resuming: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
+        self._is_ending = False  # delve is the guard's alone from then on
         self._has_let_go = False
         self._turn = asyncio.Lock()
 
@@ -102,6 +105,7 @@ class DelveTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         async with self._turn:
+            self._is_ending = True
             await self._hang_up_clients()
             self._close_pipe()
         assert self._end is not None
@@ -205,8 +209,12 @@ class DelveTarget:
             ProcessGone: delve is gone, or the target.
         """
         async with self._turn:
+            if self._is_ending:
+                raise ProcessGone(f"The session on {self.target} ends.")
             await self._stop_watch()
-            return await self._open()
+            connection = await self._open()
+            self._clients_end = connection[1]
+            return connection
 
     async def release(self) -> None:
         """Make the target run on, without the breakpoints of the client that has left. No error when it is gone.
@@ -216,6 +224,8 @@ class DelveTarget:
         """
         async with self._turn:
             await self._hang_up_clients()
+            if self._is_ending:
+                return
             try:
                 await release(self._socket, self.target.pid)
             except DelveError as error:
@@ -228,6 +238,8 @@ class DelveTarget:
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()  # by `disconnect` it would wait for a stop of the target first
+        if self._clients_end is not None:
+            self._clients_end.close()
         await self._stop_watch()
 
     async def _stop_watch(self) -> None:
@@ -236,6 +248,8 @@ class DelveTarget:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+        if self._resuming is not None:  # cut short, its `continue` would come at any time
+            await asyncio.wait((self._resuming,))
 
     async def _keep_running(self) -> None:
         """Let the target run on whenever it stops while nobody debugs it: at a panic, or at its own breakpoint."""
@@ -243,7 +257,12 @@ class DelveTarget:
             while True:
                 async with DelveRpc(self._socket) as rpc:
                     await rpc.wait_until_stopped()
-                await resume(self._socket, self.target.pid)
+                self._resuming = asyncio.create_task(self._resume())
+                await asyncio.shield(self._resuming)
+
+    async def _resume(self) -> None:
+        with contextlib.suppress(DelveError):  # it has ended
+            await resume(self._socket, self.target.pid)
 
     def hang_up(self) -> None:
         """Take note that the target has ended: nobody needs to be let go."""

@@ -156,6 +156,20 @@ def test_the_guard_is_killed_and_then_debugtool_detaches_by_itself(host: GoHost)
         scene.assert_free()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_a_session_while_threads_run_into_breakpoints(host: GoHost, number: signal.Signals) -> None:
+    for _ in range(3):
+        with debugging_go(host) as scene, DapClient(scene.session.port) as editor:
+            # a condition that never holds: each hit stops and resumes the whole plugin
+            editor.attach({SOURCE: [{"line": BREAK_LINE + 4, "condition": "i < 0"}]})
+            questions = [scene.ask() for _ in range(8)]
+            scene.session.process.send_signal(number)
+            scene.session.process.wait(60)
+            for question in questions:
+                scene.assert_answer(question)
+            scene.assert_free()
+
+
 def test_both_runtimes_side_by_side(host: GoHost) -> None:
     with running_worker("idle") as worker, attached("--pid", worker.pid) as python, debugging_go(host) as scene:
         assert python.port != scene.session.port
