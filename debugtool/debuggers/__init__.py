@@ -5,7 +5,13 @@ from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.debuggers.debugger import TargetDebugger
 from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
-from debugtool.debuggers.delve_program import delve_version, find_delve, require_delve
+from debugtool.debuggers.delve_program import (
+    DELVE_INSTALL,
+    delve_version,
+    find_delve,
+    refuse_undebuggable,
+    require_delve,
+)
 from debugtool.debuggers.delve_target import DelveTarget
 from debugtool.debuggers.location import debugpy_directory
 from debugtool.debuggers.standard_library import (
@@ -18,6 +24,7 @@ from debugtool.debuggers.tasks import Tasks
 
 __all__ = [
     "CAPABILITIES",
+    "DELVE_INSTALL",
     "BadFrame",
     "ControlChannel",
     "DapStream",
@@ -34,6 +41,7 @@ __all__ = [
     "find_delve",
     "find_standard_library",
     "let_run",
+    "refuse_undebuggable",
     "require_delve",
     "standard_library_directories",
 ]

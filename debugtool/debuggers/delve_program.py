@@ -11,7 +11,7 @@ from pathlib import Path
 from debugtool.errors import Unsupported
 from debugtool.model import Target
 
-INSTALL = "go install github.com/go-delve/delve/cmd/dlv@latest"
+DELVE_INSTALL = "go install github.com/go-delve/delve/cmd/dlv@latest"
 _VERSION_S = 10.0
 
 
@@ -27,6 +27,23 @@ def _go_paths() -> list[str]:
     return given.split(os.pathsep) if given else [str(Path("~/go").expanduser())]
 
 
+def refuse_undebuggable(target: Target) -> None:
+    """Refuse a Go program that no breakpoint can be set in, before anything is done to it.
+
+    An optimised one is debugged; whoever asked is told what that means.
+
+    Raises:
+        Unsupported: It was linked without debug information, or there is no delve that knows its Go.
+    """
+    if target.go is not None and target.go.stripped:
+        raise Unsupported(
+            f"Cannot debug {target}.",
+            why="it was linked without debug information (-ldflags -w or -s), so no line of it can be found",
+            next_step="make one to debug: debugtool build --debug",
+        )
+    require_delve(target)
+
+
 def require_delve(target: Target) -> str:
     """Give the delve that debugs a Go process.
 
@@ -40,17 +57,19 @@ def require_delve(target: Target) -> str:
     program = find_delve()
     if program is None:
         why = "it is a Go program, and delve (dlv), Go's debugger, is neither on the PATH nor in Go's bin directory"
-        raise Unsupported(what, why=why, next_step=f"install it: {INSTALL}")
+        raise Unsupported(what, why=why, next_step=f"install it: {DELVE_INSTALL}")
     delve, go = delve_version(program), _minor(target.runtime_version or "")
     if delve is None:
-        raise Unsupported(what, why=f"{program} does not say its version", next_step=f"install it anew: {INSTALL}")
+        raise Unsupported(
+            what, why=f"{program} does not say its version", next_step=f"install it anew: {DELVE_INSTALL}"
+        )
     newest = _minor(delve)
     if go is not None and newest is not None and go > newest:
         raise Unsupported(
             what,
             why=f"{program} is delve {delve}, which knows Go up to {newest[0]}.{newest[1]}; "
             f"the program was built with {target.runtime_version}",
-            next_step=f"install a newer one: {INSTALL}",
+            next_step=f"install a newer one: {DELVE_INSTALL}",
         )
     return program
 

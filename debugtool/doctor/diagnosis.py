@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool import builds, processes
-from debugtool.doctor import artefact, machine, places, project, target, tools
+from debugtool.doctor import artefact, go_target, machine, places, project, target, tools
 from debugtool.doctor.finding import Finding, Status, at_most, of_error
 from debugtool.errors import DebugtoolError, NotFound
 from debugtool.manifest import Manifest, find_manifest
-from debugtool.model import Target
+from debugtool.model import Runtime, Target
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ def _machine(request: DoctorRequest, running: Target | None, manifest: Manifest 
     # What is true of every process does not stop an attach to one that lets us in by itself.
     by_itself = not target.needs_ptrace(running) if running else bool(program and artefact.is_debug_build(program))
     tracing = Status.INFO if by_itself else Status.PROBLEM
-    is_go = manifest is not None and project.is_go_project(manifest.project_root)
+    is_go_project = manifest is not None and project.is_go_project(manifest.project_root)
+    is_go = is_go_project or (running is not None and running.runtime is Runtime.GO)
     found = [
         machine.check_platform(),
         at_most(tracing, machine.check_ptrace(permission)) if running is None else None,  # else `permission` has it
@@ -124,9 +125,9 @@ def _machine(request: DoctorRequest, running: Target | None, manifest: Manifest 
         at_most(tracing, tools.check_py_spy()),
         tools.check_gdb(),
         tools.check_compiler(),
-        tools.check_go(is_go),
+        tools.check_go(is_go_project),
         tools.check_delve(is_go),
-        at_most(Status.WARNING if manifest is None or is_go else Status.PROBLEM, tools.check_build_programs()),
+        at_most(Status.WARNING if manifest is None or is_go_project else Status.PROBLEM, tools.check_build_programs()),
         places.check_port(request.port, running),
         # root meets a plugin in the plugin's own user's directory
         places.check_runtime_directory(running.uid if running and os.geteuid() == 0 else os.geteuid()),
@@ -168,6 +169,12 @@ def _not_running(manifest: Manifest | None) -> Iterator[Finding]:
 
 
 def _target(running: Target) -> Iterator[Finding]:
+    if running.runtime is Runtime.GO:
+        yield target.check_state(running)
+        for check in (go_target.check_runtime, go_target.check_ways_in, go_target.check_permission):
+            yield check(running)
+        yield go_target.check_build(running)
+        return
     found = [
         target.check_state(running),
         target.check_runtime(running),

@@ -32,7 +32,7 @@ def check_state(target: Target) -> Finding:
             "state",
             Status.PROBLEM,
             f"Another debugger is in {target}: {target.debugger}.",
-            "two debuggers in one interpreter take each other's trace functions away",
+            "two debuggers in one process take each other's stops away",
             "end that one first",
         )
     return Finding("state", Status.OK, f"{target} runs.")
@@ -45,9 +45,9 @@ def check_runtime(target: Target) -> Finding:
         return Finding(
             "runtime",
             Status.PROBLEM,
-            f"{target} is no Python program: {words}.",
-            "this version of debugtool debugs CPython",
-            "name a Python process; debugtool ps --all lists them",
+            f"{target} is no program that can be debugged: {words}.",
+            "debugtool debugs CPython and Go",
+            "name a Python or Go process; debugtool ps --all lists them",
         )
     version = _version(target)
     if version and not _OLDEST <= version[:2] <= _NEWEST:

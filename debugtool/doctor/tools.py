@@ -105,11 +105,17 @@ def check_go(is_needed: bool) -> Finding:
 
 def check_delve(is_needed: bool) -> Finding:
     """Look for delve, which debugs Go programs."""
-    program = shutil.which("dlv")
+    from debugtool import debuggers  # brings asyncio along
+
+    program = debuggers.find_delve()
     if program is None:
-        install = "go install github.com/go-delve/delve/cmd/dlv@latest"
-        return _missing("delve", is_needed, "delve (dlv) is not installed.", install)
-    return Finding("delve", Status.OK, f"{program}.")
+        return _missing("delve", is_needed, "delve (dlv) is not installed.", debuggers.DELVE_INSTALL)
+    version = debuggers.delve_version(program)
+    if version is None:
+        return Finding(
+            "delve", Status.PROBLEM, f"{program} does not run.", "", f"install it: {debuggers.DELVE_INSTALL}"
+        )
+    return Finding("delve", Status.OK, f"{program}, version {version}.")
 
 
 def check_build_programs() -> Finding:

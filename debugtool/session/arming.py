@@ -13,8 +13,11 @@ from debugtool import system
 from debugtool.debuggers import (
     ControlChannel,
     DebugpyTarget,
+    DelveTarget,
     TargetDebugger,
     debugpy_directory,
+    refuse_undebuggable,
+    require_delve,
     standard_library_directories,
 )
 from debugtool.errors import Unsupported
@@ -22,7 +25,6 @@ from debugtool.inject import Bootstrap, Injected, inject
 from debugtool.model import Build, Runtime, Target
 from debugtool.relay import FrozenSources
 from debugtool.session.ending import Stop, or_stop
-from debugtool.session.go import delve_on, refuse_undebuggable
 from debugtool.session.rendezvous import Meeting
 from debugtool.session.request import AttachRequest
 
@@ -66,7 +68,7 @@ async def debugger_on(
             yield inside
         return
     refuse_undebuggable(target)  # the next process of a plugin may be another build
-    delve = delve_on(target, request.timeout_s)
+    delve = DelveTarget(target, require_delve(target), request.timeout_s)
     await or_stop(asyncio.ensure_future(delve.start()), stop)
     async with delve:
         await delve.verify()

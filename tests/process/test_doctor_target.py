@@ -15,6 +15,7 @@ import pytest
 from attach_driver import Worker, running_worker
 from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
 from frozen_driver import Frozen, frozen_program, running_frozen
+from go_driver import delve_environment, find_dlv
 from process_targets import WAITING, running
 
 from debugtool.plugin.agent import paths
@@ -154,7 +155,7 @@ def test_a_mount_namespace_that_shares_the_meeting_place_is_no_container() -> No
         assert examine(target.pid).problems == []
 
 
-def test_a_go_program(go_programs: Path) -> None:
+def test_a_go_program(go_programs: Path, tmp_path: Path) -> None:
     with subprocess.Popen(
         [go_programs / "sdkplugin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         env={"grafana_plugin_type": "datasource", "PLUGIN_PROTOCOL_VERSIONS": "2"},
@@ -162,11 +163,16 @@ def test_a_go_program(go_programs: Path) -> None:
         try:
             assert program.stdout is not None
             assert program.stdout.readline()
-            report = examine(program.pid)
+            report = doctor("--pid", program.pid, cwd=HERE, environment=delve_environment())
+            nowhere = {"PATH": "/usr/bin:/bin", "GOPATH": str(tmp_path)}
+            without_delve = doctor("--pid", program.pid, cwd=HERE, environment=nowhere)
         finally:
             program.kill()
-    assert report.problems == ["runtime", "ways-in"]
-    assert report["runtime"][1].startswith(f"pid {program.pid} (sdkplugin) is no Python program: go 1.")
+    assert report.problems == []
+    assert report["runtime"][1].startswith("go 1.")
+    assert report["ways-in"] == ("ok", f"By delve, {find_dlv()}.")
+    assert report["build"] == ("warning", f"pid {program.pid} (sdkplugin) was optimised by the compiler.")
+    assert without_delve.problems == ["delve", "runtime", "ways-in"]
 
 
 @pytest.fixture(scope="module")
