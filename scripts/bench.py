@@ -12,7 +12,7 @@ import sys
 from benchmarks.measure import Row
 from benchmarks.report import print_table
 
-NAMES = ("attach", "overhead", "cli", "handlers", "dev")
+NAMES = ("attach", "overhead", "cli", "handlers", "build", "startup", "dev")
 
 
 def document(results: dict[str, list[Row]]) -> dict[str, object]:
