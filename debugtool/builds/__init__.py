@@ -1,5 +1,6 @@
 """Projects and builds: what `debugtool new` and `debugtool build` make."""
 
+from debugtool.builds.backend import PythonBackend, find_python_backend
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
 from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
@@ -15,6 +16,7 @@ __all__ = [
     "FrozenBuild",
     "GoBuildRequest",
     "Project",
+    "PythonBackend",
     "build_editable",
     "build_frozen",
     "build_go",
@@ -23,6 +25,7 @@ __all__ = [
     "create_project",
     "find_entry",
     "find_interpreter",
+    "find_python_backend",
     "is_go_project",
     "name_problem",
     "source_roots",

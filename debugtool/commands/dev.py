@@ -30,6 +30,7 @@ from debugtool.errors import ExitCode
     show_default=True,
     help="Least level of the plugin's log entries to show.",
 )
+@click.option("--editable", is_flag=True, help="Editable builds, also where the program in dist/ is a frozen one.")
 @click.option("--no-launch-json", is_flag=True, help="Leave the editor's configuration alone.")
 @_options.json_events
 @click.pass_context
@@ -39,15 +40,17 @@ def dev(
     port: int,
     http_port: int,
     log_level: str,
+    editable: bool,
     no_launch_json: bool,
     as_json: bool,
 ) -> None:
     """Host the Python plugin of DIR, and on each save restart it and have the debugger in it again.
 
-    Makes the editable debug build, and runs the embedded host unless Grafana or another debugtool run hosts the plugin
-    already. A source that does not compile is shown and the plugin runs on as it was; one that fails at its start is
-    shown and starts at the next save. plugin.json and assets are copied, the frontend's sources are left alone. Ctrl-C
-    detaches and stops what this command has started; also kill -9 leaves nothing of it running.
+    Makes the editable debug build (PyInstaller's where the program in dist/ is a frozen one) and runs the embedded
+    host, unless Grafana or another debugtool run hosts the plugin already. A source that does not compile is shown and
+    the plugin runs on as it was; one that fails at its start is shown and starts at the next save. plugin.json and
+    assets are copied, the frontend's sources are left alone. Ctrl-C detaches and stops what this command has started;
+    also kill -9 leaves nothing of it running.
 
     \b
     Example:
@@ -56,7 +59,7 @@ def dev(
     """
     from debugtool.dev import DevRequest, reporter, run_dev
 
-    request = DevRequest(directory, port, http_port, log_level, launch_json=not no_launch_json)
+    request = DevRequest(directory, port, http_port, log_level, launch_json=not no_launch_json, editable=editable)
     with reporter(as_json) as report:
         number = run_dev(request, report)
     if number is signal.SIGINT:

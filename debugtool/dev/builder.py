@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from debugtool.builds import build_editable, check_syntax, source_roots
+from debugtool.builds import (
+    FreezeRequest,
+    PythonBackend,
+    build_editable,
+    build_frozen,
+    check_syntax,
+    find_python_backend,
+)
 from debugtool.dev.changes import Changes
-from debugtool.manifest import FILENAME, find_manifest
+from debugtool.manifest import FILENAME
+from debugtool.model import Runtime
+from debugtool.processes import examine_file
 
 
 @dataclass(frozen=True)
@@ -51,42 +61,96 @@ class Builder(Protocol):
         """
 
 
-class EditableBuilder:
-    """Makes editable debug builds of a Python plugin: nothing to build for a source, but it must compile.
+def choose_builder(directory: Path, *, editable: bool, say: Callable[[str], None]) -> Builder:
+    """Choose the kind of build and make the first one: frozen where the program in dist/ is, else editable.
 
     Args:
         directory: The project, or a directory in it.
+        editable: Make editable builds whatever is in dist/.
+        say: Told what a build that takes long does just now; from any thread.
+
+    Raises:
+        DebugtoolError: The first build failed.
+    """
+    backend = find_python_backend(directory)
+    is_frozen = examine_file(str(backend.artefact)).runtime is Runtime.FROZEN
+    return FrozenBuilder(backend, say) if is_frozen and not editable else EditableBuilder(backend)
+
+
+class _Compiled:
+    """Sees that sources compile before anything is built or ended for them."""
+
+    def __init__(self, interpreter: Path) -> None:
+        self._interpreter = interpreter
+        self._broken: set[Path] = set()
+
+    def check(self, changes: Changes) -> None:
+        """Compile what was saved, and again what did not compile at an earlier save.
+
+        Raises:
+            DebugtoolError: Something does not compile.
+        """
+        self._broken |= {path for path in changes.sources if path.suffix == ".py"}
+        check_syntax(self._interpreter, sorted(self._broken))
+        self._broken = set()
+
+
+class EditableBuilder:
+    """Makes editable debug builds of a Python plugin: there is nothing to build for a source.
+
+    Args:
+        backend: The plugin.
 
     Raises:
         DebugtoolError: The first build failed.
     """
 
-    def __init__(self, directory: Path) -> None:
-        built = build_editable(directory)
-        manifest = find_manifest(directory)
-        assert manifest is not None  # it has just been built from
-        self._interpreter = built.interpreter
-        self._artefact = built.artefact
-        self._broken: set[Path] = set()
-        self.first = Built(built.artefact, built.copied, built.elapsed_ms, True, True)
-        self.root = manifest.project_root
-        self.source_roots = source_roots(self.root, built.entry)
+    def __init__(self, backend: PythonBackend) -> None:
+        self._artefact = backend.artefact
+        self._compiled = _Compiled(backend.interpreter)
+        self.root, self.source_roots = backend.project, backend.roots
+        self.first = self._build()
 
     def _build(self) -> Built:
-        before = self._artefact.read_bytes()
+        before = self._artefact.read_bytes() if self._artefact.exists() else b""
         built = build_editable(self.root)
-        self._interpreter, self._artefact = built.interpreter, built.artefact
-        new_manifest = any(path.name == FILENAME for path in built.copied)
-        is_new = new_manifest or built.artefact.read_bytes() != before
-        return Built(built.artefact, built.copied, built.elapsed_ms, is_new, new_manifest)
+        new_manifest = _has_manifest(built.copied)
+        restart = new_manifest or self._artefact.read_bytes() != before
+        return Built(built.artefact, built.copied, built.elapsed_ms, restart, new_manifest)
 
     def rebuild(self, changes: Changes) -> Built:
-        """See Builder. A source that did not compile is checked again with each later save."""
-        suspects = self._broken | {path for path in changes.sources if path.suffix == ".py"}
-        self._broken = suspects
-        check_syntax(self._interpreter, sorted(suspects))
-        self._broken = set()
+        """See Builder."""
+        self._compiled.check(changes)
         built = self._build() if changes.others else Built(self._artefact, (), 0, False, False)
-        return Built(
-            built.artefact, built.copied, built.elapsed_ms, built.restart or bool(changes.sources), built.new_manifest
-        )
+        return replace(built, restart=built.restart or bool(changes.sources))
+
+
+class FrozenBuilder:
+    """Makes PyInstaller's debug builds of a Python plugin, which is started from its old build meanwhile.
+
+    Args:
+        backend: The plugin.
+        say: Told what a build does just now.
+
+    Raises:
+        DebugtoolError: The first build failed.
+    """
+
+    def __init__(self, backend: PythonBackend, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._compiled = _Compiled(backend.interpreter)
+        self.root, self.source_roots = backend.project, backend.roots
+        self.first = self._build()
+
+    def _build(self) -> Built:
+        built = build_frozen(FreezeRequest(self.root, debug=True), self._say)
+        return Built(built.artefact, built.copied, built.elapsed_ms, True, _has_manifest(built.copied))
+
+    def rebuild(self, changes: Changes) -> Built:
+        """See Builder."""
+        self._compiled.check(changes)
+        return self._build()
+
+
+def _has_manifest(copied: Iterable[Path]) -> bool:
+    return any(path.name == FILENAME for path in copied)

@@ -12,7 +12,7 @@ from watchfiles import Change, DefaultFilter, awatch
 from debugtool.errors import DebugtoolError
 
 # Beside what begins with a dot, and environments, which are told by their pyvenv.cfg.
-_IGNORED = frozenset({"__pycache__", "node_modules", "dist", "coverage"})
+_IGNORED = frozenset({"__pycache__", "node_modules", "dist", "build", "coverage"})
 # The frontend's bundler has a watch mode of its own.
 _FRONTEND = frozenset({".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".css", ".scss", ".less", ".map"})
 

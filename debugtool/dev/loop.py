@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from debugtool import devhost, output, processes, reload, system
-from debugtool.dev.builder import Builder, Built, EditableBuilder
+from debugtool.dev.builder import Builder, Built, choose_builder
 from debugtool.dev.changes import Changes, saves
 from debugtool.dev.debugger import Debugger
 from debugtool.dev.hosts import Host, OtherHost, OwnHost, find_hosted
@@ -31,6 +31,7 @@ class DevRequest:
         http_port: Of the HTTP API of the embedded host; 0 takes a free one.
         log_level: Least level of the plugin's log entries that are told.
         launch_json: Whether the editor's configuration is written.
+        editable: Make editable builds also where the program in dist/ is a frozen one.
     """
 
     directory: Path
@@ -38,6 +39,7 @@ class DevRequest:
     http_port: int = devhost.DEFAULT_PORT
     log_level: str = "info"
     launch_json: bool = True
+    editable: bool = False
 
 
 def run_dev(request: DevRequest, report: Report) -> signal.Signals:
@@ -51,7 +53,9 @@ def run_dev(request: DevRequest, report: Report) -> signal.Signals:
     Raises:
         DebugtoolError: The first build failed, a port is taken, or the plugin's host has ended.
     """
-    builder = EditableBuilder(request.directory)
+    builder = choose_builder(
+        request.directory, editable=request.editable, say=lambda step: report("building", step=step)
+    )
     report("built", **_built_fields(builder.first))
     return asyncio.run(_Loop(request, builder, report).run())
 

@@ -10,6 +10,7 @@ from debugtool import devhost
 from debugtool.session import Report
 
 _TEXTS = {
+    "building": "Building: {step}",
     "built": "Built {artefact} in {elapsed_ms} ms",
     "watching": "Watching {directory}",
     "hosted": "Hosted by {host} already (pid {pid})",

@@ -25,7 +25,7 @@ def test_by_products_are_not_watched_wherever_the_project_lies(tmp_path: Path) -
     root = tmp_path / ".hidden" / "dist" / "project"  # above it, nothing matters
     touched(root / "backend" / "dist_info" / "main.py")
     touched(root / "environment" / "pyvenv.cfg")
-    for name in (".git", ".venv", "dist", "node_modules", "coverage", "environment", "backend/__pycache__"):
+    for name in (".git", ".venv", "dist", "build", "node_modules", "coverage", "environment", "backend/__pycache__"):
         touched(root / name / "inside" / "file.py")
     found = {str(path.relative_to(root)) for path in directories(root)}
     assert found == {".", "backend", "backend/dist_info"}
