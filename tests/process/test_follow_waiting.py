@@ -15,6 +15,7 @@ import pytest
 from attach_driver import AttachSession, Lines, attached, run_debugtool
 from dap_client import DapClient, DapError, Message
 from debug_driver import DEBUGGEE, line_of, stop_at
+from frozen_driver import NAME, built_project
 
 # Starts the program that a line names, tells the last one something, kills it; ends all of them at its own end.
 HOST = """
@@ -23,7 +24,8 @@ children = []
 for line in sys.stdin:
     word, _, rest = line.rstrip().partition(" ")
     if word == "start":
-        children.append(subprocess.Popen([sys.executable, "-u", rest], stdin=subprocess.PIPE, text=True))
+        command = [sys.executable, "-u", rest] if rest.endswith(".py") else [rest]
+        children.append(subprocess.Popen(command, stdin=subprocess.PIPE, text=True))
     elif word == "tell":
         children[-1].stdin.write(rest + chr(10))
         children[-1].stdin.flush()
@@ -32,7 +34,7 @@ for line in sys.stdin:
         children[-1].wait()
         print("killed", flush=True)
 for child in children:
-    child.kill()
+    child.stdin.close()  # it ends by itself then, and a onefile program's parent removes its directory
     child.wait()
 """
 
@@ -243,3 +245,23 @@ def test_a_killed_session_leaves_the_next_start_alone(host: Host) -> None:
             assert another.stop() == 0
         left = [path.name for path in Path(f"/tmp/debugtool-{os.getuid()}").glob(f"*{session.process.pid}-*")]
         assert left == []
+
+
+@pytest.mark.timeout(600)  # the build
+def test_a_onefile_debug_build_is_armed_before_its_own_code(host: Host) -> None:
+    project = built_project("--debug", "--onefile")
+    tools = project / "backend" / "tools.py"
+    line = line_of("IN MODULE", tools)
+    pid = host.start(project / "dist" / NAME)
+    with attached("--pid", pid, cwd="/") as session, DapClient(session.port) as editor:
+        editor.attach({tools: [line]})
+        os.kill(pid, signal.SIGKILL)  # the child, as a crash: its parent ends and removes the directory
+        assert session.wait_for("exited")["pid"] == pid
+        next_pid = host.start(project / "dist" / NAME)
+        host.begin("entry 3")
+        frame = stop_at(editor, "breakpoint", "IN MODULE", tools)
+        editor.resume(frame["threadId"])
+        assert host.result() == 7
+        rearmed = session.wait_for("rearmed")
+        assert (rearmed["pid"], rearmed["before_first_request"]) == (next_pid, True)
+        assert session.stop() == 0
