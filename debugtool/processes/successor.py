@@ -12,6 +12,7 @@ from debugtool.processes.scan import PROC, see_all, see_process
 from debugtool.system import start_ticks
 
 Instance = tuple[int, int]
+"""A pid with its start time in ticks: one process, whoever gets its pid later."""
 
 
 def child_pids(pid: int, proc: Path = PROC) -> list[int]:
@@ -50,7 +51,11 @@ class SuccessorFinder:
         self._host_ticks = start_ticks(target.host.pid, proc) if target.host else None
         self._rejected: dict[Instance, tuple[str, ...] | None] = {}
         for pid in [target.pid, *self._pids()]:
-            self._rejected[pid, start_ticks(pid, proc) or 0] = None  # whatever it becomes
+            self.reject(pid)
+
+    def reject(self, pid: int) -> None:
+        """Never take this process, whatever it becomes."""
+        self._rejected[pid, start_ticks(pid, self._proc) or 0] = None
 
     @property
     def waits_for(self) -> str:

@@ -9,7 +9,6 @@ import signal
 import time
 
 from debugtool import system
-from debugtool.debuggers import TargetDebugger
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.inject import check_state
 from debugtool.relay import Relay, check_host
@@ -72,6 +71,7 @@ class _Session:
         self._crashes = CrashLoop()
         self._began = time.monotonic()  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
+        self._is_ready = False  # once it is, no single process ends the session
         self.target = request.target
 
     async def run(self) -> signal.Signals | None:
@@ -103,21 +103,28 @@ class _Session:
 
     async def _serve_successor(self, successor: Successor, follower: Follower) -> signal.Signals | None:
         """Serve a process; one that cannot be debugged after a restart ends the session no more than one that ends."""
-        is_first = successor.target is self._request.target
         try:
             async with letting_go_of(successor.meeting):
                 return await self._serve(successor, follower)
         except DebuggerGone:
             raise
-        except DebugtoolError as error:
-            if is_first:
+        except ProcessGone:
+            if not self._is_ready:
                 raise
-            if not isinstance(error, ProcessGone):
-                document = {"what": error.what, "why": error.why, "next": error.next_step}
-                self._report("rearm_failed", pid=successor.target.pid, waits_for=follower.waits_for, **document)
-                self._relay.say(f"debugtool: {error.what} {error.why}")
-            await self._lose(follower)
-            return None
+            await self._take_note_of_exit(follower)
+        except (DebugtoolError, OSError) as error:
+            if not self._is_ready:
+                raise
+            await self._tell_failure(error, follower)
+        return None
+
+    async def _tell_failure(self, error: DebugtoolError | OSError, follower: Follower) -> None:
+        """Tell that a process could not be armed; it runs on undebugged, and the session waits for the next one."""
+        if isinstance(error, OSError):  # a full disk, no file descriptors left
+            error = DebugtoolError(f"Could not attach to {self.target}.", why=str(error))
+        document = {"what": error.what, "why": error.why, "next": error.next_step}
+        self._report("rearm_failed", pid=self.target.pid, waits_for=follower.waits_for, **document)
+        await self._relay.lose_target(f"debugtool: {error.what} {error.why} Waiting for {follower.waits_for}.")
 
     async def _next(self, follower: Follower) -> Successor:
         pause_s = self._crashes.pause_after(time.monotonic() - self._started)
@@ -127,19 +134,17 @@ class _Session:
         while True:
             successor = await follower.next_process(self._stop)
             self._lock.close()
-            self.target = target = successor.target
+            target = successor.target
             if self._lock.enter_context(system.sole_session(target.pid, target.uid)):
+                self.target = target
                 return successor
-            raise Refused(
-                f"The session ends: {target} has another one.",
-                why="another debugtool has attached to the process that was started again",
-                next_step="debugtool ps shows that session; debugtool detach ends it",
-            )
+            await follower.leave(successor)  # another debugtool was faster, or follows an instance beside ours
 
     async def _serve(self, successor: Successor, follower: Follower | None) -> signal.Signals | None:
         """Arm a process and stay with it; give the signal that ended the session, None when the process ended."""
         target = successor.target
         self._started = time.monotonic() - system.age_s(target.pid)
+        started_ticks = system.start_ticks(target.pid)
         async with debugger_on(self._request, target, self._stop, successor.meeting) as (debugger, injected):
             await self._relay.serve_target(debugger, find_sources(self._request, debugger))
             self._register(injected.method)
@@ -147,28 +152,25 @@ class _Session:
                 self._report_ready(injected.method, injected.stall_ms)
             else:
                 await self._report_rearmed(successor)
-            stopped_by = await until_exit_or_stop(debugger, self._stop)
+            stopped_by = await until_exit_or_stop(debugger, started_ticks, self._stop)
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")
             else:
-                await self._take_note_of_exit(debugger, follower)
+                debugger.hang_up()
+                await self._take_note_of_exit(follower)
         return stopped_by
 
-    async def _take_note_of_exit(self, debugger: TargetDebugger, follower: Follower | None) -> None:
+    async def _take_note_of_exit(self, follower: Follower | None) -> None:
         self._began = time.monotonic()
-        debugger.hang_up()
         waits_for = {"waits_for": follower.waits_for} if follower else {}
         self._report("exited", pid=self.target.pid, **waits_for)
         if follower is None:
             await self._relay.hang_up("the process ended")
         else:
             follower.expect()
-            await self._lose(follower)
-
-    async def _lose(self, follower: Follower) -> None:
-        await self._relay.lose_target(
-            f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
-        )
+            await self._relay.lose_target(
+                f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
+            )
 
     def _register(self, method: str) -> None:
         """Write the session's record, or write it anew; it stands until the end of the session."""
@@ -194,6 +196,7 @@ class _Session:
 
     def _report_ready(self, method: str, stall_ms: float) -> None:
         relay = self._relay
+        self._is_ready = True
         figures = {"elapsed_ms": self._elapsed_ms(), "stall_ms": round(stall_ms, 2)}
         self._report("ready", host=relay.host, port=relay.port, method=method, **figures)
         write_configuration(self._request, relay.port, self._report)

@@ -67,8 +67,13 @@ async def or_stop(work: asyncio.Future[T], stop: Stop) -> T:
         work.cancel()
 
 
-async def until_exit_or_stop(debugger: TargetDebugger, stop: Stop) -> signal.Signals | None:
+async def until_exit_or_stop(debugger: TargetDebugger, started_ticks: int | None, stop: Stop) -> signal.Signals | None:
     """Wait; None when the target ended, the signal when the session is to end.
+
+    Args:
+        debugger: The debugger of the process.
+        started_ticks: The process's start time (`system.start_ticks`): another one may have its pid by now.
+        stop: Done when the session is to end.
 
     Raises:
         DebuggerGone: The target runs on, but its debugger is gone.
@@ -77,7 +82,7 @@ async def until_exit_or_stop(debugger: TargetDebugger, stop: Stop) -> signal.Sig
     target, gone = debugger.target, debugger.gone
     loop = asyncio.get_running_loop()
     exited = asyncio.Event()
-    with system.opened_pidfd(target.pid) as pidfd:
+    with system.opened_pidfd(target.pid, started_ticks=started_ticks) as pidfd:
         loop.add_reader(pidfd, exited.set)
         exit_wait, gone_wait = asyncio.create_task(exited.wait()), asyncio.create_task(gone.wait())
         try:

@@ -83,6 +83,12 @@ class Follower:
         """Take note that the target has ended: a debug build that starts now is held until `next_process` has it."""
         self._rendezvous.expect()
 
+    async def leave(self, successor: Successor) -> None:
+        """Leave a process alone that belongs to another session."""
+        self._finder.reject(successor.target.pid)
+        if successor.meeting is not None:
+            await successor.meeting.let_go()
+
     async def pause(self, pause_s: float, stop: Stop) -> None:
         """Leave the processes alone that are started in the next seconds.
 

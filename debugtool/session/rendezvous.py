@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -77,7 +78,11 @@ class Rendezvous:
         program = target.script or target.executable
         if program is None or os.geteuid() not in (0, target.uid):
             return self
-        base = Path(paths.make_runtime_dir(target.uid))
+        with contextlib.suppress(OSError):  # a full disk: the next process is noticed in the other way
+            await self._open(Path(paths.make_runtime_dir(target.uid)), os.path.realpath(program))
+        return self
+
+    async def _open(self, base: Path, program: str) -> None:
         _remove_abandoned(base)
         own = system.start_ticks(os.getpid()) or 0
         path = base / f"{rendezvous.PREFIX}{os.getpid()}-{own}.json"
@@ -86,18 +91,12 @@ class Rendezvous:
         self._server = await asyncio.start_unix_server(
             lambda reader, writer: self._tasks.start(self._accept(reader, writer)), address
         )
-        place = {
-            "socket": str(address),
-            "pid": os.getpid(),
-            "started": own,
-            "program": os.path.realpath(program),
-        }
-        _write_private(path, json.dumps(place).encode(), target.uid)
-        address.chmod(0o600)
-        if os.geteuid() != target.uid:
-            os.chown(address, target.uid, -1)
         self._path = path
-        return self
+        address.chmod(0o600)
+        if os.geteuid() != self._target.uid:
+            os.chown(address, self._target.uid, -1)
+        place = {"socket": str(address), "pid": os.getpid(), "started": own, "program": program}
+        _write_private(path, json.dumps(place).encode(), self._target.uid)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -9,6 +9,7 @@ import pytest
 from debugtool import errors, output, system
 from debugtool.errors import Ambiguous, DebugtoolError, ExitCode, NotFound
 from debugtool.session import find_session, reporter
+from debugtool.session.follow import CrashLoop
 from debugtool.session.report import event_text
 
 READY = {"host": "127.0.0.1", "port": 3222, "method": "ptrace", "elapsed_ms": 250.1, "stall_ms": 3.25}
@@ -54,6 +55,31 @@ EVENTS = [
     ("exited", {"pid": 7}, "The process 7 ended."),
     ("detached", {"pid": 7}, "Detached."),
     ("something new", {}, ""),
+    (
+        "exited",
+        {"pid": 7, "waits_for": "grafana (pid 3) to start mine again"},
+        "The process 7 ended. Waiting for grafana (pid 3) to start mine again; Ctrl-C ends the session.",
+    ),
+    (
+        "rearmed",
+        {"pid": 8, "before_first_request": True, "window_ms": 0.0},
+        "Attached again, to pid 8, before its own code ran.",
+    ),
+    (
+        "rearmed",
+        {"pid": 8, "before_first_request": False, "window_ms": 420.5},
+        "Attached again, to pid 8, 420.5 ms after its start.",
+    ),
+    (
+        "rearm_failed",
+        {"what": "What.", "why": "Why.", "next": "Next.", "waits_for": "mine to be started again"},
+        "What.\n  why:  Why.\n  next: Next.\nThe session waits for mine to be started again.",
+    ),
+    (
+        "crash_loop",
+        {"name": "mine", "crashes": 4, "pause_s": 2.0},
+        "mine has ended 4 times in a row right after its start: it is left alone for 2 s.",
+    ),
 ]
 
 
@@ -75,6 +101,13 @@ def test_programs_are_told_on_stdout_one_object_a_line(capsys: pytest.CaptureFix
     assert written.out.count("\n") == 1
     event = json.loads(written.out)
     assert (event["event"], event["pid"], event["time"][-1]) == ("detached", 7, "Z")
+
+
+def test_a_crash_loop_is_left_alone_for_longer_each_time() -> None:
+    loop = CrashLoop()
+    assert [loop.pause_after(0.1) for _ in range(9)] == [0, 0, 1, 2, 4, 8, 16, 30, 30]
+    assert loop.pause_after(60) == 0
+    assert loop.pause_after(0.1) == 0
 
 
 def record(pid: int, name: str) -> system.SessionRecord:

@@ -42,8 +42,9 @@ def keep(executable: str, uid: int) -> None:
     for name in names:
         try:
             place = read(os.path.join(directory, name), uid)
-            if os.path.realpath(executable) == place["program"] and runs(place["pid"], place["started"]):
-                meet(place["socket"], uid)
+            is_ours = os.path.realpath(executable) == place["program"] and runs(place["pid"], place["started"])
+            if is_ours and meet(place["socket"], uid):
+                return
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             continue  # not debugtool's, or it is gone: the plugin starts
 
@@ -75,23 +76,26 @@ def runs(pid: int, started: int) -> bool:
         return False
 
 
-def meet(path: str, uid: int) -> None:
-    """Do what a waiting session says, until it says go, falls silent or takes too long.
+def meet(path: str, uid: int) -> bool:
+    """Do what a waiting session says, until it says go, falls silent or takes too long; tell whether it has armed us.
 
     Raises:
         OSError: Nobody is there any more; ValueError, KeyError: what is there is not debugtool.
     """
     deadline = time.monotonic() + LIMIT_S
+    is_armed = False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(SILENCE_S)
         channel.connect(path)
         if payload.peer_uid(channel) not in (0, uid):
-            return
+            return False
         with channel.makefile("rb") as lines:
             while time.monotonic() < deadline:
                 order = json.loads(lines.readline(65536).decode("utf-8"))
                 if order["do"] == "arm":
                     payload.run(order["arguments"])
+                    is_armed = True
                 elif order["do"] == "go":
                     channel.sendall(b"{}\n")
-                    return
+                    break
+    return is_armed
