@@ -1,6 +1,6 @@
 """Projects and builds: what `debugtool new` and `debugtool build` make."""
 
-from debugtool.builds.backend import PythonBackend, find_python_backend
+from debugtool.builds.backend import PythonBackend, backend_manifest, find_python_backend
 from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
 from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
@@ -17,6 +17,7 @@ __all__ = [
     "GoBuildRequest",
     "Project",
     "PythonBackend",
+    "backend_manifest",
     "build_editable",
     "build_frozen",
     "build_go",

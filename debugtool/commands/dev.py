@@ -44,13 +44,13 @@ def dev(
     no_launch_json: bool,
     as_json: bool,
 ) -> None:
-    """Host the Python plugin of DIR, and on each save restart it and have the debugger in it again.
+    """Host the plugin of DIR, and on each save restart it and have the debugger in it again.
 
-    Makes the editable debug build (PyInstaller's where the program in dist/ is a frozen one) and runs the embedded
-    host, unless Grafana or another debugtool run hosts the plugin already. A source that does not compile is shown and
-    the plugin runs on as it was; one that fails at its start is shown and starts at the next save. plugin.json and
-    assets are copied, the frontend's sources are left alone. Ctrl-C detaches and stops what this command has started;
-    also kill -9 leaves nothing of it running.
+    Makes the editable debug build (PyInstaller's where the program in dist/ is a frozen one, Go's of a plugin in Go)
+    and runs the embedded host, unless Grafana or another debugtool run hosts the plugin already. A source that does not
+    compile is shown and the plugin runs on as it was; one that fails at its start is shown and starts at the next save.
+    plugin.json and assets are copied, the frontend's sources are left alone. Ctrl-C detaches and stops what this
+    command has started; also kill -9 leaves nothing of it running.
 
     \b
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +10,15 @@ from typing import Protocol
 
 from debugtool.builds import (
     FreezeRequest,
+    GoBuildRequest,
     PythonBackend,
+    backend_manifest,
     build_editable,
     build_frozen,
+    build_go,
     check_syntax,
     find_python_backend,
+    is_go_project,
 )
 from debugtool.dev.changes import Changes
 from debugtool.manifest import FILENAME
@@ -62,7 +67,7 @@ class Builder(Protocol):
 
 
 def choose_builder(directory: Path, *, editable: bool, say: Callable[[str], None]) -> Builder:
-    """Choose the kind of build and make the first one: frozen where the program in dist/ is, else editable.
+    """Choose the kind of build and make the first one: Go's own, frozen where the program in dist/ is, else editable.
 
     Args:
         directory: The project, or a directory in it.
@@ -72,6 +77,8 @@ def choose_builder(directory: Path, *, editable: bool, say: Callable[[str], None
     Raises:
         DebugtoolError: The first build failed.
     """
+    if is_go_project(directory):
+        return GoBuilder(directory, say)
     backend = find_python_backend(directory)
     is_frozen = examine_file(str(backend.artefact)).runtime is Runtime.FROZEN
     return FrozenBuilder(backend, say) if is_frozen and not editable else EditableBuilder(backend)
@@ -150,6 +157,39 @@ class FrozenBuilder:
         """See Builder."""
         self._compiled.check(changes)
         return self._build()
+
+
+class GoBuilder:
+    """Makes debug builds of a Go plugin, which runs on meanwhile.
+
+    Args:
+        directory: The project, or a directory in it.
+        say: Told what a build does just now.
+
+    Raises:
+        DebugtoolError: The first build failed.
+    """
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.root = backend_manifest(directory).project_root
+        built = build_go(GoBuildRequest(self.root, debug=True), say)
+        self.source_roots = [built.package]
+        self._program = _digest(built.artefact)
+        self.first = Built(built.artefact, built.copied, built.elapsed_ms, True, _has_manifest(built.copied))
+
+    def rebuild(self, changes: Changes) -> Built:
+        """See Builder. What leaves the program as it was, such as a test that was saved, restarts nothing."""
+        built = build_go(GoBuildRequest(self.root, debug=True), self._say)
+        before, self._program = self._program, _digest(built.artefact)
+        new_manifest = _has_manifest(built.copied)
+        restart = new_manifest or self._program != before
+        return Built(built.artefact, built.copied, built.elapsed_ms, restart, new_manifest)
+
+
+def _digest(program: Path) -> bytes:
+    with program.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _has_manifest(copied: Iterable[Path]) -> bool:

@@ -20,6 +20,8 @@ from debugtool.session.permission import permission_for
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
 
+_RELOAD_S = 30.0
+
 
 async def attach(request: AttachRequest, report: Report, stop: Stop | None = None) -> signal.Signals | None:
     """Attach, listen, and stay until we are told to stop, through any number of restarts of the target; then let go.
@@ -83,12 +85,22 @@ class _Session:
             allow_remote=request.allow_remote,
             on_client=lambda connected: self._report("client", connected=connected),
             follows=not request.once,
-            on_restart=request.on_restart,
+            on_restart=None if request.once else self._restart,
         ) as relay:
             system.fault_point("listening")
             self._relay = relay
             with self._registration:
                 return await self._serve_all()
+
+    async def _restart(self) -> None:
+        """Have the process restarted, as an editor's "restart" asks for; the session follows.
+
+        Raises:
+            DebugtoolError: Nobody would start it again, and it runs on; or nobody has in time.
+        """
+        from debugtool.reload import reload_plugin  # brings gRPC along
+
+        await reload_plugin(self.target, _RELOAD_S)
 
     async def _serve_all(self) -> signal.Signals | None:
         if self._request.once:

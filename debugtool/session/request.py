@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +21,6 @@ class AttachRequest:
         timeout_s: How long a target may take to become ready and to let us in.
         once: Whether the session ends with the process; else it goes on in the one that comes after it.
         pauses: Whether a plugin that keeps ending right after its start is left alone for a while.
-        on_restart: Restarts the process when the editor asks for it, and raises DebugtoolError where it cannot; None
-            leaves the editor without that button.
     """
 
     target: Target
@@ -35,4 +32,3 @@ class AttachRequest:
     timeout_s: float = 15.0
     once: bool = False
     pauses: bool = True
-    on_restart: Callable[[], Awaitable[None]] | None = None

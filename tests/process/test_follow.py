@@ -82,6 +82,18 @@ def test_a_breakpoint_stays_across_restarts(host: RunningHost) -> None:
     assert call_json(host.url + HEALTH)[0] == 200
 
 
+def test_the_editors_restart_is_a_reload(host: RunningHost) -> None:
+    pid = host.wait_event("started")["pid"]
+    with attached("--pid", pid) as session, DapClient(session.port) as editor:
+        point = editor.attach({SAMPLE: [ROWS]})[str(SAMPLE)][0]["id"]
+        editor.request("restart")
+        assert host.wait_event("exited")["code"] == 0  # by Shutdown, as its host ends it
+        assert session.wait_for("rearmed")["pid"] != pid
+        query = Query(host.url)
+        assert hit(editor) == [point]
+        assert query.finish() == 200
+
+
 def restart_and_stop_again(host: RunningHost, session: AttachSession, editor: DapClient, pid: int, point: int) -> int:
     """Kill the plugin and stop in the first query of the next one; give its pid."""
     os.kill(pid, signal.SIGKILL)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ from dap_client import DapClient
 from devhost_host import call_json, running_host
 from go_driver import delve_environment, delves_on, tracer
 
+from debugtool.dev.builder import choose_builder
+from debugtool.dev.changes import Changes
+from debugtool.errors import DebugtoolError
+
 GO = {**os.environ, "GOFLAGS": "-mod=readonly"}  # what `new` wrote must be complete
 
 
@@ -23,6 +29,21 @@ def run_go(directory: Path, *arguments: str, code: int = 0) -> Any:
     assert done.returncode == code, done.stderr
     answer = json.loads(done.stdout)
     return answer["error"] if code else answer
+
+
+def stop_and_look(
+    editor: DapClient, query: Callable[[], None], source: Path, *, resume: bool = True
+) -> threading.Thread:
+    """Run a query into the breakpoint in `source` and look at a variable; give the query's thread."""
+    asking = threading.Thread(target=query)
+    asking.start()
+    stop = editor.wait_for_stop()
+    frame = editor.stack(stop["threadId"])[0]
+    assert (frame["name"], frame["source"]["path"]) == ("plugin.answer", str(source))
+    assert editor.evaluate("asked.Rows", frame) == "3"
+    if resume:
+        editor.resume(stop["threadId"])
+    return asking
 
 
 def test_from_nothing_to_a_breakpoint(tmp_path: Path) -> None:
@@ -45,20 +66,20 @@ def test_from_nothing_to_a_breakpoint(tmp_path: Path) -> None:
             target = session.events[0]
             assert (target["build"], target["go"]["module"]) == ("debug", "example.org/go-demo")
             editor.attach({source: [line]})
-            asking = threading.Thread(target=query)
-            asking.start()
-            stop = editor.wait_for_stop()
-            frame = editor.stack(stop["threadId"])[0]
-            assert (frame["name"], frame["source"]["path"]) == ("plugin.answer", str(source))
-            assert editor.evaluate("asked.Rows", frame) == "3"
+            stop_and_look(editor, query, source).join(30)
+            reloaded = json.loads(run_debugtool("reload", "go-demo", "--json").stdout)
+            assert session.wait_for("rearmed")["pid"] == reloaded["new_pid"]
+            asking = stop_and_look(editor, query, source, resume=False)  # the breakpoint is there in the next process
             editor.disconnect()
             asking.join(30)
             assert session.stop() == 0
-        assert delves_on(target["pid"]) == [] and tracer(target["pid"]) == 0
+        for pid in (target["pid"], reloaded["new_pid"]):
+            assert delves_on(pid) == []
+        assert tracer(reloaded["new_pid"]) == 0
         query()
         done = run_debugtool("query", "go-demo", "rows=2")
         assert "2 rows" in done.stdout, done.stderr
-    assert [status for status, _ in answers] == [200, 200]
+    assert [status for status, _ in answers] == [200] * 3
     assert len(answers[0][1]["results"]["A"]["frames"][0]["data"]["values"][0]) == 3
 
 
@@ -108,3 +129,26 @@ def test_what_cannot_be_built(small: Path) -> None:
 def test_a_machine_without_go(small: Path) -> None:
     done = run_debugtool("build", cwd=small, env={**os.environ, "PATH": "/usr/bin:/bin"})
     assert done.returncode == 3 and "https://go.dev/doc/install" in done.stderr
+
+
+def test_a_save_restarts_a_plugin_whose_program_it_changes(tmp_path: Path) -> None:
+    """What `debugtool dev` builds, with a program that takes a second to build instead of the SDK's ten."""
+    (tmp_path / "pkg").mkdir()
+    manifest = {"id": "tiny", "type": "datasource", "backend": True, "executable": "tiny"}
+    (tmp_path / "plugin.json").write_text(json.dumps(manifest))
+    (tmp_path / "go.mod").write_text("module example.org/tiny\n\ngo 1.24\n")
+    source = tmp_path / "pkg" / "main.go"
+    source.write_text('package main\n\nfunc main() { println("one") }\n')
+    builder = choose_builder(tmp_path, editable=False, say=lambda step: None)
+    assert (builder.first.restart, builder.source_roots) == (True, [tmp_path / "pkg"])
+    saved = Changes((source,), ())
+
+    (tmp_path / "pkg" / "main_test.go").write_text("package main\n")
+    assert not builder.rebuild(saved).restart
+    source.write_text(source.read_text().replace("one", "two"))
+    assert builder.rebuild(saved).restart
+    source.write_text(source.read_text().replace("{", "{{"))
+    with pytest.raises(DebugtoolError, match="Go could not build"):
+        builder.rebuild(saved)
+    ran = subprocess.run([builder.first.artefact], capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stderr == "two\n"
