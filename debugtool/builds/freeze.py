@@ -44,12 +44,21 @@ def run_pyinstaller(
     environment = {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
     # Its cache of stripped libraries is not made for two builds at once.
     environment["PYINSTALLER_CONFIG_DIR"] = str(spec.parent / "cache")
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     lines = []
     with (
         log.open("w", encoding="utf-8", buffering=1) as file,
-        subprocess.Popen(command, env=environment, cwd="/", encoding="utf-8", errors="replace", **pipes) as process,  # type: ignore[call-overload]
+        subprocess.Popen(
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,  # its end tells PyInstaller that we are gone
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
     ):
+        assert process.stdout is not None
         try:
             for line in process.stdout:
                 lines.append(line.rstrip("\n"))

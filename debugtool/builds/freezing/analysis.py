@@ -66,7 +66,9 @@ def keep(depends: object, plan: dict[str, Any], workpath: str, analysis: Any) ->
     own.add((plan["entry"].replace("/", "."), plan["source"]))
     scripts = [entry for entry in analysis.scripts if entry[1] not in plan["scripts"]]
     found = {"scripts": scripts, "binaries": analysis.binaries, "datas": analysis.datas, "own": sorted(own)}
-    read = {path for _, path in modules} - {path for _, path in own} - {plan["launcher"]}
+    # what depends_on looks into may change; other own sources, of projects installed in place, may not
+    looked_into = {path for root in plan["roots"] for path in sources.python_files(root)}
+    read = {path for _, path in modules} - looked_into - {plan["launcher"]}
     read |= {path for _, path, kind in found["binaries"] + found["datas"] if kind != "SYMLINK"}
     others = [(path, facts_of(path)) for path in sorted(read)]
     state = {"depends": depends, "others": others, "found": found}
