@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from debugtool.debuggers import delve_guard
 from debugtool.debuggers.dap import DapStream, DebuggerChannel
 from debugtool.debuggers.debugger import ChildListener
 from debugtool.debuggers.delve_channel import DelveChannel
@@ -86,7 +87,7 @@ class DelveTarget:
         if ticks is None:
             raise ProcessGone(f"{self.target} ended.")
         self._guard = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "debugtool.debuggers.delve_guard"),
+            *(sys.executable, "-P", delve_guard.__file__),
             *(str(self.target.pid), str(ticks), self._program, directory),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dap_client import DapClient
 
+from benchmarks import attach_go
 from benchmarks.measure import Row, Samples, Table, say
 from benchmarks.processes import (
     ROOT,
@@ -118,5 +119,6 @@ def rows_of(version: str, table: Table) -> list[Row]:
 
 
 def run(rounds: int = ROUNDS) -> list[Row]:
-    """Measure every Python of this machine."""
-    return [row for version, python in find_pythons().items() for row in measure_version(version, python, rounds)]
+    """Measure every Python of this machine, and Go."""
+    rows = [row for version, python in find_pythons().items() for row in measure_version(version, python, rounds)]
+    return rows + attach_go.run(rounds)
