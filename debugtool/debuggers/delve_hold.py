@@ -56,16 +56,12 @@ class _Delve:
         """
         stopped_at: float | None = None
         while not self.has_ended() and not self.target.has_ended():
-            if stopped_at is None and self._traces():
+            if stopped_at is None and tracer_of(self.target.pid) == self.process.pid:
                 stopped_at = time.monotonic()
             if stopped_at is not None and await self._is_running():
                 return (time.monotonic() - stopped_at) * 1000
             await asyncio.sleep(_POLL_S)
         return None
-
-    def _traces(self) -> bool:
-        tracer = tracer_of(self.target.pid)  # the number of a thread of it
-        return Path(f"/proc/{self.process.pid}/task/{tracer}").exists()
 
     async def _is_running(self) -> bool:
         with suppress(DelveError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from debugtool.errors import ProcessGone, Refused, TimedOut, Unsupported
 from debugtool.model import Target
-from debugtool.system import explain_refusal
+from debugtool.system import explain_refusal, tracer_of
 
 _POLL_S = 0.05
 
@@ -79,7 +79,7 @@ def check_state(target: Target, proc: Path = Path("/proc")) -> None:
             why="it is a zombie: its parent has not collected it yet",
             next_step="attach to the process that its host starts next",
         )
-    tracer = int(fields.get("TracerPid", "0"))
+    tracer = tracer_of(target.pid, proc=proc)
     if tracer:
         try:
             name = (proc / str(tracer) / "comm").read_text(errors="replace").strip()

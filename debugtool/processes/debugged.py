@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from debugtool.processes.scan import Seen
 from debugtool.processes.table import ProcessTable
-from debugtool.system import TcpSocket, printable, socket_inodes, tcp_sockets
+from debugtool.system import TcpSocket, printable, socket_inodes, tcp_sockets, tracer_of
 
 if TYPE_CHECKING:
     from debugtool.system import SessionRecord
@@ -33,15 +32,11 @@ def debugger_words(seen: Seen, table: ProcessTable, sessions: Sequence[SessionRe
 
 def _tracer(pid: int, table: ProcessTable) -> str | None:
     """Name who traces it with ptrace: gdb, dlv, strace."""
-    try:
-        status = (table.proc / str(pid) / "status").read_text(errors="replace")
-    except OSError:
+    tracer = tracer_of(pid, proc=table.proc)
+    if not tracer:
         return None
-    match = re.search(r"^TracerPid:\s+([1-9]\d*)", status, re.MULTILINE)
-    if not match:
-        return None
-    tracer = table.get(int(match[1]))
-    return f"{printable(tracer.comm) if tracer else 'a process'} (pid {match[1]})"
+    seen = table.get(tracer)
+    return f"{printable(seen.comm) if seen else 'a process'} (pid {tracer})"
 
 
 def _debugpy(seen: Seen, table: ProcessTable) -> str | None:

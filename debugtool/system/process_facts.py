@@ -88,8 +88,12 @@ def process_state(pid: int, *, proc: Path = PROC) -> str:
 
 
 def tracer_of(pid: int, *, proc: Path = PROC) -> int:
-    """Give the pid of a process's tracer, 0 without one or without such a process."""
-    return int(_status_field(proc / str(pid) / "status", "TracerPid") or 0)
+    """Give the pid of a process's tracer, 0 without one or without such a process.
+
+    /proc names the thread that traces, which need not be the first of its process: delve has one for it.
+    """
+    thread = int(_status_field(proc / str(pid) / "status", "TracerPid") or 0)
+    return int(_status_field(proc / str(thread) / "status", "Tgid") or thread) if thread else 0
 
 
 def pending_signals(pid: int, *, proc: Path = PROC) -> set[int]:

@@ -32,9 +32,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def go_programs() -> Path:
-    """The directory with the built programs of tests/gohost: `host`, `frames`, `sdkplugin`. No Go is an error."""
+    """The directory with the built programs of tests/gohost: `host`, `frames`, `sdkplugin`. No Go is an error in CI."""
     go = shutil.which("go")
-    assert go is not None, "these tests need Go, see tests/gohost/go.mod for its version"
+    if go is None:
+        pytest.skip("no Go: what needs it is left out, see tests/gohost/go.mod for its version")
     directory = ROOT / ".cache" / "gohost"
     command = [go, "build", "-o", f"{directory}/", "./cmd/..."]
     with build_lock(directory):

@@ -22,6 +22,7 @@ from debugtool.system import GO_FAULT_POINTS
 
 @pytest.fixture(scope="session")
 def debug_plugin(go_programs: Path) -> Path:
+    find_dlv()
     return build_plugin("sdkplugin_debug", "-gcflags=all=-N -l")
 
 
@@ -214,6 +215,7 @@ def test_delve_is_missing_or_too_old(host: GoHost, tmp_path: Path) -> None:
 
 
 def test_an_optimised_binary_is_said_to_be_one(start_go_host: StartGoHost, go_programs: Path) -> None:
+    find_dlv()
     optimised = start_go_host(go_programs / "sdkplugin")
     with attached("--pid", optimised.pid, env=delve_environment()) as session:
         assert session.wait_for("target")["go"]["optimised"] is True

@@ -15,7 +15,9 @@ import pytest
 from attach_driver import attached, run_debugtool
 from dap_client import DapClient
 from devhost_host import call_json, running_host
-from go_driver import delve_environment, delves_on, tracer
+from go_driver import delve_environment, delves_on, find_dlv, tracer
+
+pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="no Go: what needs it is left out")
 
 from debugtool.dev.builder import choose_builder
 from debugtool.dev.changes import Changes
@@ -47,6 +49,7 @@ def stop_and_look(
 
 
 def test_from_nothing_to_a_breakpoint(tmp_path: Path) -> None:
+    find_dlv()
     run_go(tmp_path, "new", "go-demo", "--runtime", "go")
     project = tmp_path / "go-demo"
     built = run_go(project, "build", "--debug")

@@ -88,6 +88,7 @@ def test_a_plugin_from_source_is_found_by_its_hosts_cookie_with_all_its_facts(st
     assert row.pop("host")["pid"] == os.getpid()
     assert row == {
         "pid": target.pid,
+        "go": None,
         "name": "main",
         "plugin_id": plugin_id(project),
         "runtime": "cpython",

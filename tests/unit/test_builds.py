@@ -65,6 +65,13 @@ def test_another_runtime_is_not_offered(tmp_path: Path) -> None:
     assert result.exit_code == ExitCode.USAGE
 
 
+@pytest.mark.parametrize("runtime", ["python", "go"])
+def test_a_project_has_nothing_left_to_fill_in(tmp_path: Path, runtime: str) -> None:
+    project = builds.create_project("my-first-datasource", tmp_path / "x", runtime)
+    assert [path for path in project.files if "{{" in (project.directory / path).read_text()] == []
+    assert json.loads((project.directory / "src/plugin.json").read_text())["executable"] == "my-first-datasource"
+
+
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DebugtoolError) as caught:
