@@ -131,7 +131,7 @@ class ClientSession:
             await own(request)
         elif self.start_arguments is None:
             self._refuse(request, f"{command!r} before a successful attach")
-        elif self._debugger is None:
+        elif self._debugger is None or (self._debugger.closed.is_set() and self._exchange.follows):
             self._answer_without_debugger(request)
         else:
             self._forward(request)

@@ -174,15 +174,14 @@ class _Session:
 
     async def _take_note_of_exit(self, follower: Follower | None) -> None:
         self._began = time.monotonic()
-        waits_for = {"waits_for": follower.waits_for} if follower else {}
-        self._report("exited", pid=self.target.pid, **waits_for)
         if follower is None:
+            self._report("exited", pid=self.target.pid)
             await self._relay.hang_up("the process ended")
-        else:
-            follower.expect()
-            await self._relay.lose_target(
-                f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
-            )
+            return
+        follower.expect()
+        words = f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
+        await self._relay.lose_target(words)
+        self._report("exited", pid=self.target.pid, waits_for=follower.waits_for)
 
     def _register(self, method: str) -> None:
         """Write the session's record, or write it anew; it stands until the end of the session."""

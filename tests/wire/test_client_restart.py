@@ -133,6 +133,25 @@ def test_what_the_editor_sees_of_threads_ends_with_the_process() -> None:
     assert play(scene) == [("continued", 2), ("thread", 2), ("thread", 3), ("output", None)]
 
 
+def test_between_the_end_of_the_debugger_and_that_of_the_process_the_session_waits_already() -> None:
+    async def scene(played: Stage) -> None:
+        played.follows = True
+        await played.attach()
+        await played.debugger.close()
+        await played.channel.closed.wait()
+        played.ask("threads")
+        assert (await played.take())["body"] == {"threads": []}
+        played.ask("setBreakpoints", SHOP)
+        assert [point["verified"] for point in (await played.take())["body"]["breakpoints"]] == [False, False]
+        played.session.lose_debugger("it ended")
+        await played.take()
+        async with next_debugger(played) as channel:
+            answer = points((0, True, 3), (1, True, 8))
+            await asyncio.gather(played.session.restore(channel, {}), answer_restore(played, answer))
+
+    play(scene)
+
+
 def test_a_debugger_that_refuses_the_session_says_why() -> None:
     async def scene(played: Stage) -> None:
         await played.attach()
