@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,6 +215,21 @@ def test_another_program_of_the_same_host_is_not_taken_for_the_next_process(host
     other.write_text(DEBUGGEE.read_text())
     with waiting(host, []) as (session, _, _):
         host.start(other)
+        pid = host.start()
+        assert session.wait_for("rearmed")["pid"] == pid
+
+
+def test_who_else_calls_is_told_to_go_on(host: Host) -> None:
+    with waiting(host, []) as (session, _, _):
+        (place,) = Path(f"/tmp/debugtool-{os.getuid()}").glob(f"rendezvous-{session.process.pid}-*.sock")
+        assert place.stat().st_mode & 0o777 == 0o600
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.settimeout(20)
+            caller.connect(str(place))
+            orders = [
+                json.loads(line)["do"] for line in iter(caller.makefile("rb").readline, b"") if b"wait" not in line
+            ]
+        assert orders == ["go"]
         pid = host.start()
         assert session.wait_for("rearmed")["pid"] == pid
 
