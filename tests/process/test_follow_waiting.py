@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attach_driver import AttachSession, Lines, attached, run_debugtool
+from attach_driver import AttachSession, Lines, attached, run_debugtool, running_worker
 from dap_client import DapClient, DapError, Message
 from debug_driver import DEBUGGEE, line_of, stop_at
 from frozen_driver import NAME, built_project
@@ -217,6 +217,18 @@ def test_another_program_of_the_same_host_is_not_taken_for_the_next_process(host
         host.start(other)
         pid = host.start()
         assert session.wait_for("rearmed")["pid"] == pid
+
+
+def test_when_the_host_is_gone_too_the_program_is_waited_for_by_its_name(host: Host) -> None:
+    pid = host.start()
+    with attached("--pid", pid) as session:
+        session.wait_for("ready")
+        host.process.kill()  # the program sees the end of its stdin, and ends
+        host.process.wait(20)
+        assert session.wait_for("exited")["pid"] == pid
+        with running_worker(script=host.program) as worker:
+            assert session.wait_for("rearmed")["pid"] == worker.pid
+            assert session.stop() == 0
 
 
 def test_who_else_calls_is_told_to_go_on(host: Host) -> None:
