@@ -17,11 +17,11 @@ from dap_client import DapClient
 from devhost_host import call_json, running_host
 from go_driver import delve_environment, delves_on, find_dlv, tracer
 
-pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="no Go: what needs it is left out")
-
 from debugtool.dev.builder import choose_builder
 from debugtool.dev.changes import Changes
 from debugtool.errors import DebugtoolError
+
+pytestmark = pytest.mark.skipif(shutil.which("go") is None, reason="no Go: what needs it is left out")
 
 GO = {**os.environ, "GOFLAGS": "-mod=readonly"}  # what `new` wrote must be complete
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def script() -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.skipif(shutil.which("go") is None, reason="no Go: what needs it is left out")
 @pytest.mark.timeout(LIMIT_S + 30)
 def test_every_command(tmp_path: Path) -> None:
     """On its real ports, so in namespaces of its own: of the network, of processes and of sessions."""
