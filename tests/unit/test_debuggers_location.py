@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,18 @@ OTHER = 54321
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "a" / "file.py"
-    path.parent.mkdir()
+def public() -> Iterator[Path]:
+    """A directory that everybody can reach; pytest closes its own, at any time."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def file(public: Path) -> Path:
+    path = public / "a" / "file.py"
+    path.parent.mkdir(mode=0o755)
     path.write_text("")
-    for directory in (path.parent, *path.parents):
-        if directory.stat().st_uid == os.geteuid() and directory.stat().st_mode & 0o77 == 0:  # pytest's own
-            directory.chmod(0o755)
     path.chmod(0o644)
     return path
 
@@ -42,8 +49,8 @@ def test_a_directory_above_that_is_closed(file: Path) -> None:
     assert is_readable_by(file, os.geteuid())
 
 
-def test_a_link_into_a_closed_directory(file: Path, tmp_path: Path) -> None:
-    link = tmp_path / "link.py"
+def test_a_link_into_a_closed_directory(file: Path, public: Path) -> None:
+    link = public / "link.py"
     link.symlink_to(file)
     assert is_readable_by(link, OTHER)
     file.parent.chmod(0o700)
