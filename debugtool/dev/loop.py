@@ -110,7 +110,10 @@ class _Loop:
         while True:
             pid = await self._instances.get()
             if self._is_stale(pid):
-                await self._end(pid)
+                try:
+                    await self._end(pid)
+                except DebugtoolError as error:
+                    self._report("error", **output.error_document(error))
             elif not self._debugger.is_attached and self._instances.empty():
                 await self._attach(pid)
 
