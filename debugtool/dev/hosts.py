@@ -69,8 +69,9 @@ class OwnHost:
             self._wanted.clear()
             self._has_given_up = False
             self._child = child = await Child.start([*self._arguments, "--port", str(self._port)], self._take)
-            if await child.wait() == ExitCode.ADDRESS_IN_USE:
-                raise child.failure()
+            await child.wait()
+            if child.error is not None and child.error.exit_code is ExitCode.ADDRESS_IN_USE:
+                raise child.error
             self._has_given_up = True
             if child.error is None and not self._wanted.is_set():
                 self._report("error", **output.error_document(child.failure()))
@@ -80,7 +81,8 @@ class OwnHost:
         name, fields = event["event"], {key: event[key] for key in event if key not in ("event", "time")}
         if name == "listening":
             self._port = fields["port"]
-        if name != "stopping" and fields.get("code") != ExitCode.ADDRESS_IN_USE:  # told already, or raised in time
+        is_raised = name == "error" and fields["code"] == ExitCode.ADDRESS_IN_USE  # by `run`, in time
+        if name != "stopping" and not is_raised:  # that is told already
             self._report(name, **fields)
         if name == "error" and self._child is not None:
             self._has_given_up = True

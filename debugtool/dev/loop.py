@@ -17,7 +17,7 @@ from debugtool.dev.builder import Builder, Built, choose_builder
 from debugtool.dev.changes import Changes, saves
 from debugtool.dev.debugger import Debugger
 from debugtool.dev.hosts import Host, OtherHost, OwnHost, find_hosted
-from debugtool.errors import AddressInUse, DebugtoolError, ProcessGone
+from debugtool.errors import DebugtoolError, ExitCode, ProcessGone
 from debugtool.session import Report
 
 
@@ -120,9 +120,9 @@ class _Loop:
     async def _attach(self, pid: int) -> None:
         try:
             ready = await self._debugger.attach(pid)
-        except AddressInUse:
-            raise
         except DebugtoolError as error:
+            if error.exit_code is ExitCode.ADDRESS_IN_USE:
+                raise
             if system.start_ticks(pid) is not None:  # else it has ended, which the host tells of
                 self._report("error", **output.error_document(error))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -113,6 +114,18 @@ def test_a_plugin_that_is_broken_from_the_beginning_starts_when_it_is_mended(tmp
         save(plugin, "1 / 0\n\n\n", "")
         dev.wait_for("ready")
         assert health(dev)[0] == 200
+
+
+def test_a_port_in_use_ends_it(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for options in (("--http-port", port), ("--port", port)):
+            with developing(project, *options) as dev:
+                assert dev.process.wait(30) == 8
+                assert f"Could not listen on 127.0.0.1:{port}" in dev.error_text()
 
 
 def test_kill_9_leaves_nothing_running(tmp_path: Path) -> None:
