@@ -202,8 +202,8 @@ class Relay:
         try:
             await self._take_turn(client)
             try:
-                connection = await debugger.open_rpc()
                 self._on_client(True)
+                connection = await debugger.open_rpc()
                 await client.serve(*connection)
             finally:
                 client.left.set()

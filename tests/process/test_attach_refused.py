@@ -243,8 +243,8 @@ def test_a_process_that_is_not_python() -> None:
             process.kill()
     assert error_of(result) == [
         f"Error: Cannot debug pid {process.pid} (sleep).",
-        "  why:  its runtime is other; this version of debugtool debugs CPython",
-        "  next: name a Python process; debugtool ps --all lists them",
+        "  why:  its runtime is other; debugtool debugs CPython and Go",
+        "  next: name a Python or Go process; debugtool ps --all lists them",
     ]
     assert result.returncode == 7
 
