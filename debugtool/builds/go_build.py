@@ -63,13 +63,18 @@ class BuiltGo:
 
 
 def is_go_project(directory: Path) -> bool:
-    """Tell whether a plugin's backend is in Go: a go.mod beside its plugin.json, in its root, or in its package.
+    """Tell whether the backend of a project is in Go.
 
     Raises:
         NotFound: There is no plugin.json.
         DebugtoolError: It names no backend.
     """
-    return _module_directory(backend_manifest(directory)) is not None
+    return is_go_plugin(backend_manifest(directory))
+
+
+def is_go_plugin(manifest: Manifest) -> bool:
+    """Tell whether a plugin's backend is in Go: a go.mod beside its plugin.json, in its root, or in its package."""
+    return _module_directory(manifest) is not None
 
 
 def _module_directory(manifest: Manifest) -> Path | None:

@@ -40,7 +40,7 @@ def launch_json(name: str | None, print_only: bool, workspace: Path | None, port
     if target:
         entry = session.editor_entry(target, workspace, editors.DEFAULT_HOST, port)
     else:
-        entry = editors.debugpy_entry(port=port)
+        entry = session.project_entry(workspace, port)
     if print_only:
         output.print_json({"entry": entry}) if as_json else click.echo(editors.entry_text(entry))
         return

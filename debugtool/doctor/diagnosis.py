@@ -112,7 +112,7 @@ def _machine(request: DoctorRequest, running: Target | None, manifest: Manifest 
     # What is true of every process does not stop an attach to one that lets us in by itself.
     by_itself = not target.needs_ptrace(running) if running else bool(program and artefact.is_debug_build(program))
     tracing = Status.INFO if by_itself else Status.PROBLEM
-    is_go_project = manifest is not None and project.is_go_project(manifest.project_root)
+    is_go_project = manifest is not None and builds.is_go_plugin(manifest)
     is_go = is_go_project or (running is not None and running.runtime is Runtime.GO)
     found = [
         machine.check_platform(),
@@ -144,7 +144,7 @@ def _project(manifest: Manifest) -> Iterator[Finding]:
     yield project.check_plugin_json(manifest)
     yield project.check_dist(root)
     roots = [root / "pkg"]  # of a Go plugin, as Grafana's templates lay it out
-    if not project.is_go_project(root):
+    if not builds.is_go_plugin(manifest):
         finding, entry = project.check_entry_point(root)
         yield finding
         roots = builds.source_roots(root, entry) if entry else []

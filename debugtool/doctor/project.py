@@ -56,11 +56,6 @@ class Interpreter:
         return f"{self.implementation} {'.'.join(map(str, self.version))}, {self.path}"
 
 
-def is_go_project(root: Path) -> bool:
-    """Say whether a plugin's backend is a Go program."""
-    return (root / "go.mod").is_file()
-
-
 def check_plugin_json(manifest: Manifest) -> Finding:
     """See that plugin.json describes a backend."""
     missing = "`backend` is not true" if not manifest.backend else "`executable` is missing"

@@ -6,7 +6,7 @@ from debugtool.session.command import attach_in_background, run_attach
 from debugtool.session.detach import detach, find_session
 from debugtool.session.report import Report, reporter
 from debugtool.session.request import AttachRequest
-from debugtool.session.sources import editor_entry
+from debugtool.session.sources import editor_entry, project_entry
 
 __all__ = [
     "AttachRequest",
@@ -17,6 +17,7 @@ __all__ = [
     "detach",
     "editor_entry",
     "find_session",
+    "project_entry",
     "reporter",
     "run_attach",
     "wait_for_target",

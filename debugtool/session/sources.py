@@ -52,6 +52,22 @@ def editor_entry(target: Target, workspace: Path, host: str, port: int) -> dict[
     return editors.debugpy_entry(host, port, path_mappings(target, workspace))
 
 
+def project_entry(workspace: Path, port: int) -> dict[str, object]:
+    """Make the configuration for a project whose plugin does not run; an attach fills the paths in.
+
+    Args:
+        workspace: The directory the editor has open.
+        port: That debugtool listens on.
+    """
+    from debugtool import builds, editors
+    from debugtool.manifest import find_manifest
+
+    manifest = find_manifest(workspace)
+    if manifest is not None and builds.is_go_plugin(manifest):
+        return editors.go_entry(editors.DEFAULT_HOST, port, [])
+    return editors.debugpy_entry(port=port)
+
+
 def path_mappings(target: Target, workspace: Path) -> list[PathMapping]:
     """Compute what launch.json says of paths, see `editors.path_mappings`.
 

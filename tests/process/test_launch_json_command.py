@@ -196,3 +196,11 @@ def test_a_full_disk_leaves_the_file_whole_and_the_entry_printed(workspace: Path
     assert done.stdout == "rc 1\n{}fill\nlaunch.json\n", done.stderr
     assert "why:  No space left on device" in done.stderr
     assert '"name": "Debug backend plugin"' in done.stderr
+
+
+def test_a_go_plugin_that_does_not_run_gets_its_own_kind_of_entry(tmp_path: Path) -> None:
+    manifest = {"id": "launch-json-go", "type": "datasource", "backend": True, "executable": "launch-json-go"}
+    (tmp_path / "plugin.json").write_text(json.dumps(manifest))
+    (tmp_path / "go.mod").write_text("module example.org/launch\n")
+    entry = json.loads(run_debugtool("launch-json", "--print", cwd=tmp_path).stdout)
+    assert (entry["type"], entry["mode"], entry["port"]) == ("go", "remote", 3222)
