@@ -61,6 +61,11 @@ def progress(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text[: max(console.width - 4, 0)]))
 
 
+def duration_text(milliseconds: float) -> str:
+    """Give a duration for people: `26 ms`, `35.5 s`."""
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
+
+
 def event_line(event: str, **fields: object) -> str:
     """Give one event of a long-running command as a JSON line with an RFC 3339 time in UTC."""
     time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -73,10 +73,10 @@ def build(
     else:
         with output.progress() as say:
             built = builds.build_frozen(builds.FreezeRequest(directory, debug, onefile, not no_verify, target), say)
-        tried = "it was not started" if built.start_ms is None else f"starts in {built.start_ms} ms"
+        tried = "it was not started" if built.start_ms is None else f"starts in {output.duration_text(built.start_ms)}"
         what = f"{tried}; PyInstaller's log is {built.log}"
     if as_json:
         output.print_json({**asdict(built), "debug": debug, "editable": editable, "onefile": onefile})
         return
     click.echo(str(built.artefact))
-    click.echo(f"Built {built.plugin_id} in {built.elapsed_ms} ms: {what}.", err=True)
+    click.echo(f"Built {built.plugin_id} in {output.duration_text(built.elapsed_ms)}: {what}.", err=True)
