@@ -30,7 +30,9 @@ from debugtool.system import explain_bind, loopback_peer_uid
 log = logging.getLogger(__name__)
 
 _CHILD_WAITS_S = 10.0  # how long a new child process waits for the editor's session before it runs undebugged
-_EXIT_S = 2.0  # from the end of a debugger's connection to that of its process, which the session tells of
+_EXIT_S = (
+    10.0  # from the end of a debugger's connection to that of its process (exit handlers), which the session tells
+)
 
 
 class Relay:

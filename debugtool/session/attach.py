@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import time
@@ -98,7 +99,8 @@ class _Session:
         Raises:
             DebugtoolError: Nobody would start it again, and it runs on; or nobody has in time.
         """
-        from debugtool.reload import reload_plugin  # brings gRPC along
+        await asyncio.to_thread(importlib.import_module, "debugtool.reload")  # brings gRPC along; the relay goes on
+        from debugtool.reload import reload_plugin
 
         await reload_plugin(self.target, _RELOAD_S)
 

@@ -51,6 +51,8 @@ class DevSession(AttachSession):
     @property
     def url(self) -> str:
         """Base URL of the embedded host's HTTP API."""
+        if not any(event["event"] == "listening" for event in self.events):
+            self.wait_any("listening")
         return str(self.last("listening")["url"])
 
 

@@ -143,7 +143,7 @@ def test_an_interpreter_that_ends_in_its_own_way(python: Path, tmp_path: Path) -
     script.write_text(ENDING)
     with staged(python, str(script)) as stage:
         stage.wait_for("ending")
-        with attached("--pid", stage.pid, "--timeout", 3) as session:
+        with attached("--pid", stage.pid, "--once", "--timeout", 3) as session:
             outcome = session.lines.next()
             while '"target"' in outcome:
                 outcome = session.lines.next()
