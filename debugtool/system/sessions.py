@@ -6,11 +6,14 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from debugtool.plugin.agent import paths
+
+_SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
 
 
 @dataclass(frozen=True)
@@ -98,33 +101,44 @@ def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
         return
     directory = Path(paths.make_runtime_dir(uid))
     for left in directory.glob("target-*.lock"):  # of a debugtool that was killed
-        with _locked(left, uid) as is_free:
-            if is_free:
-                left.unlink(missing_ok=True)
+        _release(left, _take(left, uid, patience_s=0))
     path = directory / f"target-{target_pid}.lock"
-    with _locked(path, uid) as is_sole:
-        try:
-            yield is_sole
-        finally:
-            if is_sole:
-                path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _locked(path: Path, uid: int) -> Iterator[bool]:
-    """Hold the lock of a file, made if need be and owned by `uid`; yields whether we got it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = _take(path, uid, patience_s=_SWEEP_S)
     try:
-        if os.geteuid() != uid:
-            os.fchown(descriptor, uid, -1)  # root was first; the user's own debugtool must be able to open it later
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            # Without a link it is the lock of a session that has just ended and removed it.
-            yield os.fstat(descriptor).st_nlink > 0
+        yield descriptor is not None
     finally:
+        _release(path, descriptor)
+
+
+def _take(path: Path, uid: int, patience_s: float) -> int | None:
+    """Take the lock of a file, made if need be and owned by `uid`; None when another session has it.
+
+    Any debugtool that starts takes each lock for a moment, to see whether it was left behind: that is waited for.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if os.geteuid() != uid:
+                os.fchown(descriptor, uid, -1)  # root was first; the user's own debugtool must be able to open it later
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink > 0:
+                return descriptor
+            os.close(descriptor)  # removed meanwhile, which is what its last holder does
+        except BlockingIOError:
+            os.close(descriptor)
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(_SWEEP_S / 20)
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+
+def _release(path: Path, descriptor: int | None) -> None:
+    """Give a lock back that `_take` gave, and remove its file first, so that nobody else takes that one."""
+    if descriptor is not None:
+        path.unlink(missing_ok=True)
         os.close(descriptor)
 
 

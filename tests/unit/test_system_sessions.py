@@ -1,0 +1,53 @@
+"""The lock that makes a session the only one on its target."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from debugtool.plugin.agent import paths
+from debugtool.system import sole_session
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "debugtool"
+    monkeypatch.setattr(paths, "runtime_dir", lambda uid: str(path))
+    return path
+
+
+def test_the_first_has_it_and_leaves_nothing(directory: Path) -> None:
+    with sole_session(1, os.geteuid()) as first, sole_session(2, os.geteuid()) as other:
+        assert first and other
+        with sole_session(1, os.geteuid()) as second:
+            assert not second
+        with sole_session(1, os.geteuid()) as third:
+            assert not third, "what the second left must not open the first's lock"
+    with sole_session(1, os.geteuid()) as again:
+        assert again
+    assert list(directory.iterdir()) == []
+
+
+def test_others_that_begin_at_the_same_moment_take_nothing_away() -> None:
+    """Each debugtool that starts looks at the locks of all others, and removes those that were left behind."""
+    over = threading.Event()
+
+    def begin_and_end(pid: int) -> None:
+        while not over.is_set():
+            with sole_session(pid, os.geteuid()):
+                pass
+
+    others = [threading.Thread(target=begin_and_end, args=(pid,)) for pid in (2, 3)]
+    for other in others:
+        other.start()
+    try:
+        for _ in range(300):
+            with sole_session(1, os.geteuid()) as is_sole:
+                assert is_sole
+    finally:
+        over.set()
+        for other in others:
+            other.join()
