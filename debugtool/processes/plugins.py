@@ -19,6 +19,9 @@ from debugtool.system import socket_inodes
 # go-plugin gives each plugin the versions it speaks, whatever its cookie is called; Grafana's cookie is the second.
 # Source: wire specification 1.1 and 2.1.
 _GO_PLUGIN_VARIABLES = (b"PLUGIN_PROTOCOL_VERSIONS=", b"grafana_plugin_type=")
+# A plugin on Grafana's Go SDK that its author started alone, from an editor: no host, no cookie, gRPC on a TCP port.
+# Source: wire specification 2.9; Go's flag package takes all of these.
+_STANDALONE = {"-standalone", "--standalone", "-standalone=true", "--standalone=true"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,10 @@ class PluginFinder:
         return names_of(self._table.command(seen), seen.comm)
 
     def _is_told(self, seen: Seen) -> bool:
-        return self._is_named(seen) or self._has_variables(seen)
+        return self._is_named(seen) or self._has_variables(seen) or self._is_standalone(seen)
+
+    def _is_standalone(self, seen: Seen) -> bool:
+        return not _STANDALONE.isdisjoint(seen.argv[1:]) and self._table.program(seen).runtime is Runtime.GO
 
     def _is_named(self, seen: Seen) -> bool:
         command = self._table.command(seen)
@@ -95,7 +101,13 @@ class PluginFinder:
         return bool(manifest and manifest.executable and base_name(manifest.executable) in self.names(seen))
 
     def manifest(self, seen: Seen) -> Manifest | None:
-        """Find the plugin.json of a process's script or program, None without one or when it is broken."""
+        """Find the plugin.json of a process's script or program, None without one or when it is broken.
+
+        A standalone plugin's program lies anywhere, often in /tmp; the SDK itself looks from its working directory.
+        """
+        if self._is_standalone(seen):
+            cwd = self._table.cwd(seen)
+            return self._manifest_near(cwd) if cwd else None
         command = self._table.command(seen)
         text = command.script or ("" if command.module else command.program)
         if not text and command.module:
@@ -166,6 +178,7 @@ class PluginFinder:
         manifest = self.manifest(launcher) or self.manifest(worker)
         names = self.names(worker) | self.names(launcher)
         named = bool(manifest and manifest.executable and base_name(manifest.executable) in names)
+        named |= self._is_standalone(worker)
         command = self._table.command(launcher)
         if not named and (not is_plugin or has_platform_suffix(command.script or command.program)):
             manifest = None  # it only lies in a plugin's project, or is named as another plugin is

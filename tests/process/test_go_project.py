@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,23 @@ def test_a_save_restarts_a_plugin_whose_program_it_changes(tmp_path: Path) -> No
         builder.rebuild(saved)
     ran = subprocess.run([builder.first.artefact], capture_output=True, text=True, timeout=30, check=True)
     assert ran.stderr == "two\n"
+
+
+def test_a_standalone_plugin_is_known_by_its_project(tmp_path: Path) -> None:
+    """As an editor starts it, in the SDK's own debug mode; that kills whatever has its name, so among its own."""
+    run_go(tmp_path, "new", "go-alone", "--runtime", "go")
+    project = tmp_path / "go-alone"
+    program = shutil.move(run_go(project, "build", "--debug")["artefact"], tmp_path / "__debug_bin")
+    own = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    with subprocess.Popen([*own, program, "-standalone"], cwd=project / "pkg", stderr=subprocess.PIPE) as process:
+        try:
+            deadline = time.monotonic() + 60
+            rows: list[dict[str, Any]] = []
+            while not (rows and rows[0]["grpc_address"]):
+                assert time.monotonic() < deadline, rows
+                rows = json.loads(run_debugtool("ps", "go-alone", "--json").stdout or "[]")
+                rows = rows if isinstance(rows, list) else []
+        finally:
+            process.kill()
+    assert [(row["plugin_id"], row["build"]) for row in rows] == [("go-alone", "debug")]
+    assert rows[0]["grpc_address"].startswith(("127.0.0.1:", "[::1]:"))
