@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         opened_pidfd,
         pending_signals,
         process_state,
+        start_ticks,
         tracer_of,
         wait_for_exit,
     )
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         find_sessions,
         registered,
         sole_session,
-        start_ticks,
         write_record,
     )
     from debugtool.system.tcp import (
@@ -112,13 +112,14 @@ _HOMES = {
         "opened_pidfd",
         "pending_signals",
         "process_state",
+        "start_ticks",
         "tracer_of",
         "wait_for_exit",
     ),
     "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
-    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "start_ticks", "write_record"),
+    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "write_record"),
     "tcp": (
         "Listener",
         "TcpSocket",

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from debugtool.errors import ProcessGone
-from debugtool.system.sessions import start_ticks
 
 PROC = Path("/proc")
 
@@ -61,6 +60,19 @@ def wait_for_exit(pid: int, timeout_s: float, *, started_ticks: int | None = Non
             return bool(poll.poll(timeout_s * 1000))
     except ProcessGone:
         return True
+
+
+def start_ticks(pid: int, proc: Path = PROC) -> int | None:
+    """Give the start time of a process in clock ticks since boot, None when there is no such process.
+
+    Source:
+        Field 22 of /proc/PID/stat, proc(5). With the pid it names a process for good: pids are used again.
+    """
+    try:
+        text = (proc / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    return int(text.rpartition(")")[2].split()[19])
 
 
 def is_same_process(pid: int, started_ticks: int, *, proc: Path = PROC) -> bool:

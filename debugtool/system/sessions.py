@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from debugtool.plugin.agent import paths
+from debugtool.system.process_facts import process_state, start_ticks
 
 _SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
 
@@ -36,19 +37,6 @@ class SessionRecord:
     host: str
     port: int
     method: str
-
-
-def start_ticks(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """Give the start time of a process in clock ticks since boot, None when there is no such process.
-
-    Source:
-        Field 22 of /proc/PID/stat, proc(5). With the pid it names a process for good: pids are used again.
-    """
-    try:
-        text = (proc / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    return int(text.rpartition(")")[2].split()[19])
 
 
 def _directory() -> Path:
@@ -117,22 +105,21 @@ def _take(path: Path, uid: int, patience_s: float) -> int | None:
     """
     deadline = time.monotonic() + patience_s
     while True:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
+        with contextlib.ExitStack() as unless_taken:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            unless_taken.callback(os.close, descriptor)
             if os.geteuid() != uid:
                 os.fchown(descriptor, uid, -1)  # root was first; the user's own debugtool must be able to open it later
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_nlink > 0:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    return None
+                time.sleep(_SWEEP_S / 20)
+                continue
+            if os.fstat(descriptor).st_nlink > 0:  # else its last holder has just removed it
+                unless_taken.pop_all()
                 return descriptor
-            os.close(descriptor)  # removed meanwhile, which is what its last holder does
-        except BlockingIOError:
-            os.close(descriptor)
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(_SWEEP_S / 20)
-        except BaseException:
-            os.close(descriptor)
-            raise
 
 
 def _release(path: Path, descriptor: int | None) -> None:
@@ -159,7 +146,8 @@ def _read(path: Path) -> SessionRecord | None:
     except (ValueError, TypeError):
         path.unlink(missing_ok=True)  # written by another version, or cut short by a full disk
         return None
-    if start_ticks(record.relay_pid) != record.relay_started:
+    # A relay that was killed is a zombie until its parent has collected it.
+    if start_ticks(record.relay_pid) != record.relay_started or process_state(record.relay_pid) in "XZ":
         path.unlink(missing_ok=True)
         return None
     return record

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from debugtool.plugin.agent import paths
-from debugtool.system import sole_session
+from debugtool.system import SessionRecord, find_sessions, registered, sole_session, start_ticks
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +53,17 @@ def test_others_that_begin_at_the_same_moment_take_nothing_away() -> None:
         over.set()
         for other in others:
             other.join()
+
+
+def test_a_relay_that_was_killed_has_no_session_though_nobody_has_collected_it(directory: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as relay:
+        started = start_ticks(relay.pid)
+        assert started is not None
+        record = SessionRecord(relay.pid, started, 1, 1, "my-datasource", "127.0.0.1", 3222, "agent")
+        paths.make_runtime_dir(os.geteuid())
+        with registered(record):
+            assert find_sessions() == [record]
+            relay.kill()
+            os.waitid(os.P_PID, relay.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
+            assert find_sessions() == []
+    assert list(directory.iterdir()) == []
