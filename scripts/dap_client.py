@@ -105,6 +105,8 @@ class DapClient:
         if message["type"] == "response":
             self._responses[message["request_seq"]] = message
         elif message["type"] == "event":
+            if message["event"] == "initialized" and any(seen["event"] == "initialized" for seen in self.events):
+                raise DapError("a second `initialized`: VS Code configures again, is refused and ends the session")
             self.events.append(message)
         else:
             self.requests.append(message)

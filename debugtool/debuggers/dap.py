@@ -154,7 +154,8 @@ class DebuggerChannel:
         own_events: Names of events that `on_event` is not called with.
     """
 
-    own_events: frozenset[str] = frozenset()
+    # The relay tells its client by itself when to configure. pydevd says it too, and VS Code would configure twice.
+    own_events: frozenset[str] = frozenset({"initialized"})
 
     def __init__(self, stream: DapStream) -> None:
         self._stream = stream

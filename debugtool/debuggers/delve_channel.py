@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from debugtool.debuggers.dap import DebuggerChannel, Message
 
-# The relay tells its client by itself when to configure, and that Stop means detach.
-_RELAYS_OWN = frozenset({"initialized", "capabilities"})
 _ANY_THREAD = 1  # delve resumes and stops all of them whatever it is given, but takes numbers only
 _NO_RESTART = "delve did not start this process: restart it through its host, then attach again"
 
@@ -20,7 +18,7 @@ class DelveChannel(DebuggerChannel):
         not start stops it and fails.
     """
 
-    own_events = _RELAYS_OWN
+    own_events = DebuggerChannel.own_events | {"capabilities"}  # that Stop means detach, the relay has told
 
     def send(self, command: str, arguments: object, on_response: Callable[[Message], None]) -> None:
         """See DebuggerChannel.send."""

@@ -236,7 +236,7 @@ class ClientSession:
         self._debugger = None if ended else debugger
         self.start_arguments = given
         self._attach = request
-        # pydevd has no `initialized` event of its own; the client answers it with its breakpoints
+        # the only one that the client ever sees: it answers each with all its breakpoints and `configurationDone`
         self._tell({"type": "event", "event": "initialized"})
 
     async def _begin(self, debugger: DebuggerChannel, arguments: Message) -> str | None:
