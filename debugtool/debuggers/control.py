@@ -121,6 +121,7 @@ class ControlChannel:
 
         Raises:
             TimedOut: It did not.
+            Unsupported: The program has no threads of the kind that can be debugged.
             DebugtoolError: It failed inside the target; the message has its traceback.
         """
         try:
@@ -138,6 +139,12 @@ class ControlChannel:
                 f"The debug agent in {self.target} speaks protocol {hello.get('protocol')}.",
                 why=f"this debugtool speaks protocol {PROTOCOL}",
                 next_step="rebuild the plugin with this version of debugtool",
+            )
+        if green := hello.get("green"):
+            raise Unsupported(
+                f"Cannot debug {self.target}.",
+                why=f"{green} has made greenlets of its threads (monkey patching), in which no breakpoint is ever hit",
+                next_step=f"start it without {green}, gunicorn with --worker-class gthread for one, and attach to that",
             )
 
     async def ask(self, do: str, expect: str, *, timeout_s: float, **fields: object) -> dict[str, Any]:

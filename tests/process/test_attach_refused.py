@@ -308,6 +308,38 @@ def test_a_payload_that_fails_inside_the_target(python: Path, module: str, tmp_p
         assert stage.process.stderr.read() == ""
 
 
+GREEN = """
+import os, sys
+if sys.argv[1] == "gevent":
+    from gevent import monkey
+    monkey.patch_all()
+else:
+    import eventlet
+    eventlet.monkey_patch()
+import time
+print("ready", os.getpid(), flush=True)
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_a_program_whose_threads_are_greenlets(library: str, tmp_path: Path) -> None:
+    """GIVEN monkey-patched threads THEN it is refused, not attached to with breakpoints that nothing ever hits."""
+    script = tmp_path / "green.py"
+    script.write_text(GREEN)
+    with staged(Path(sys.executable), "-W", "ignore", str(script), library) as stage:
+        stage.wait_for("ready")
+        result = attach_to(stage.pid)
+        assert error_of(result) == [
+            f"Error: Cannot debug pid {stage.pid} (green).",
+            f"  why:  {library} has made greenlets of its threads (monkey patching), in which no breakpoint is ever hit",
+            f"  next: start it without {library}, gunicorn with --worker-class gthread for one, and attach to that",
+        ]
+        assert result.returncode == 7
+        assert stage.process.poll() is None
+
+
 @pytest.mark.parametrize("python", NEWEST_AND_OLDEST, ids=lambda path: path.parents[1].name)
 def test_a_module_that_runs_as_a_program(python: Path) -> None:
     """GIVEN `python -m MODULE`, whose outermost frame is the interpreter's own THEN it counts as started."""

@@ -94,7 +94,12 @@ class Session:
                     return
                 self.channel = channel
                 self.say(
-                    "hello", pid=pid, token=self.arguments["token"], protocol=PROTOCOL, python=sys.version_info[:3]
+                    "hello",
+                    pid=pid,
+                    token=self.arguments["token"],
+                    protocol=PROTOCOL,
+                    python=sys.version_info[:3],
+                    green=green_threads(),
                 )
                 for line in lines:
                     if os.getpid() != pid:
@@ -267,6 +272,18 @@ class Session:
             self.undo.forget_monitored_code()
             self.undo.forget_threads()
             self.undo.forget_infos([threading.current_thread()])
+
+
+def green_threads() -> str | None:
+    """Name the library that has made greenlets of this program's threads, None when they are threads."""
+    for library, module, ask, what in (
+        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ):
+        patcher = sys.modules.get(module)
+        if patcher is not None and getattr(patcher, ask)(what):
+            return library
+    return None
 
 
 def words_for_failure() -> str:
