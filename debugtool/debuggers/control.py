@@ -143,7 +143,7 @@ class ControlChannel:
         if green := hello.get("green"):
             raise Unsupported(
                 f"Cannot debug {self.target}.",
-                why=f"{green} has made greenlets of its threads (monkey patching), in which no breakpoint is ever hit",
+                why=f"{green} has made greenlets of its threads (monkey patching), in which no breakpoint is hit",
                 next_step=f"start it without {green}, gunicorn with --worker-class gthread for one, and attach to that",
             )
 

@@ -333,7 +333,7 @@ def test_a_program_whose_threads_are_greenlets(library: str, tmp_path: Path) -> 
         result = attach_to(stage.pid)
         assert error_of(result) == [
             f"Error: Cannot debug pid {stage.pid} (green).",
-            f"  why:  {library} has made greenlets of its threads (monkey patching), in which no breakpoint is ever hit",
+            f"  why:  {library} has made greenlets of its threads (monkey patching), in which no breakpoint is hit",
             f"  next: start it without {library}, gunicorn with --worker-class gthread for one, and attach to that",
         ]
         assert result.returncode == 7
