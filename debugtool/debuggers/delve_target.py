@@ -162,6 +162,8 @@ class DelveTarget:
         """Read on what the guard says, until it ends."""
         while event := await self._next_event():
             self._has_let_go = True
+            if self._is_ending and event.get("event") == "failed":
+                log.warning("delve does not answer and still has %s; it lets go when it goes on", self.target)
             self.why_gone = " ".join(filter(None, ("delve ended by itself", event.get("words"))))
         await self._guard.wait()
         self.gone.set()

@@ -36,10 +36,10 @@ def find_dlv() -> str:
     return dlv
 
 
-def build_plugin(name: str, *flags: str) -> Path:
-    """Build tests/gohost/cmd/sdkplugin with flags."""
+def build_plugin(name: str, *flags: str, package: str = "./cmd/sdkplugin") -> Path:
+    """Build a program of tests/gohost with flags."""
     program = ROOT / ".cache" / "gohost" / name
-    command = ["go", "build", *flags, "-o", str(program), "./cmd/sdkplugin"]
+    command = ["go", "build", *flags, "-o", str(program), package]
     environment = {**os.environ, "CGO_ENABLED": "0"}  # as debugtool builds: what is compiled serves both
     built = subprocess.run(
         command, cwd=MODULE, env=environment, capture_output=True, text=True, timeout=BUILD_LIMIT_S, check=False
