@@ -61,6 +61,31 @@ def progress(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text[: max(console.width - 4, 0)]))
 
 
+@contextlib.contextmanager
+def live_line(text: Callable[[], str], stream: TextIO | None = None) -> Iterator[None]:
+    """Keep a line at the foot of a terminal up to date, for the length of the block; elsewhere nothing is shown.
+
+    What is printed on stderr meanwhile appears above it.
+
+    Args:
+        text: Gives the line, asked for twice a second, in a thread.
+        stream: stderr by default.
+    """
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    def line() -> Text:
+        return Text(text(), no_wrap=True, overflow="ellipsis")
+
+    with Live(get_renderable=line, console=Console(file=stream), refresh_per_second=2, transient=True):
+        yield
+
+
 def duration_text(milliseconds: float) -> str:
     """Give a duration for people: `26 ms`, `35.5 s`."""
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

@@ -3,7 +3,7 @@
 from debugtool.debuggers.capabilities import CAPABILITIES
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel, Message
-from debugtool.debuggers.debugger import TargetDebugger
+from debugtool.debuggers.debugger import HostCalls, TargetDebugger
 from debugtool.debuggers.debugpy_target import DebugpyTarget, let_run
 from debugtool.debuggers.delve_program import (
     DELVE_INSTALL,
@@ -31,6 +31,7 @@ __all__ = [
     "DebuggerChannel",
     "DebugpyTarget",
     "DelveTarget",
+    "HostCalls",
     "Message",
     "StandardLibrary",
     "TargetDebugger",

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from typing import Protocol
 
 from debugtool.debuggers.dap import DebuggerChannel
 from debugtool.model import Target
 
 ChildListener = Callable[[int, int, DebuggerChannel], None]
+
+
+class HostCalls(StrEnum):
+    """What becomes of a host's own calls (health, Shutdown) while the target stands at a breakpoint."""
+
+    ANSWERED = "answered"  # debugtool.plugin keeps the threads that do it out of the debugger
+    STOPPED = "stopped"  # the whole process stands still
+    UNKNOWN = "unknown"  # pydevd stops every thread it knows; whether one of them answers the host, nobody knows
 
 
 class TargetDebugger(Protocol):
@@ -48,6 +57,9 @@ class TargetDebugger(Protocol):
         Raises:
             DebugtoolError: It did not do so in time.
         """
+
+    async def host_calls(self) -> HostCalls:
+        """Say what becomes of the host's own calls while the target stands still; it may stand still already."""
 
     def hang_up(self) -> None:
         """Take note that the target has ended."""

@@ -13,7 +13,7 @@ from typing import Any
 from debugtool.debuggers.capabilities import CAPABILITIES
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
-from debugtool.debuggers.debugger import ChildListener
+from debugtool.debuggers.debugger import ChildListener, HostCalls
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _LOAD_S = 30.0  # importing debugpy in a target that is busy
 _CONNECT_S = 15.0
 _RELEASE_S = 5.0
+_LOOK_S = 2.0
 
 
 class DebugpyTarget:
@@ -84,6 +85,14 @@ class DebugpyTarget:
     def hang_up(self) -> None:
         """Take note that the target has ended, though a child that it forked may hold its connections open."""
         self.control.hang_up()
+
+    async def host_calls(self) -> HostCalls:
+        """See TargetDebugger.host_calls."""
+        try:
+            looked = await self.control.ask("look", "looked", timeout_s=_LOOK_S)
+        except DebugtoolError:  # it ends, or is a debug build that knows no such order
+            return HostCalls.UNKNOWN
+        return HostCalls.ANSWERED if looked["serves"] else HostCalls.UNKNOWN
 
     async def verify(self) -> str:
         """Load debugpy in the target, have one DAP handshake with it, and let it go; give its version.

@@ -17,7 +17,7 @@ from typing import Any
 
 from debugtool.debuggers import delve_guard
 from debugtool.debuggers.dap import DapStream, DebuggerChannel
-from debugtool.debuggers.debugger import ChildListener
+from debugtool.debuggers.debugger import ChildListener, HostCalls
 from debugtool.debuggers.delve_channel import DelveChannel
 from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach, release, resume
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
@@ -266,6 +266,10 @@ class DelveTarget:
     async def _resume(self) -> None:
         with contextlib.suppress(DelveError):  # it has ended
             await resume(self._socket, self.target.pid)
+
+    async def host_calls(self) -> HostCalls:
+        """See TargetDebugger.host_calls."""
+        return HostCalls.STOPPED
 
     def hang_up(self) -> None:
         """Take note that the target has ended: nobody needs to be let go."""

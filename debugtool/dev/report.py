@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from debugtool import devhost
 from debugtool.session import Report
+from debugtool.session import event_text as session_event_text
 
 _TEXTS = {
     "building": "Building: {step}",
@@ -67,6 +68,8 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return f"  {fields['level']:5} | {fields['message']}"
         case "client":
             return "An editor is connected" if fields["connected"] else "The editor has left"
+        case "paused" | "pause_limit" | "continued":
+            return session_event_text(event, fields)
         case "launch_json":
             return f"Wrote {fields['path']}" if fields["changed"] else ""
     return _TEXTS.get(event, "").format(**fields)

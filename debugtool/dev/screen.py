@@ -79,6 +79,10 @@ class State:
                 }
             case "rearmed":
                 return {"debugger": f"{self.endpoint}, in pid {fields['pid']}"}
+            case "paused":
+                return {"editor": f"stands at a stop since {time.strftime('%H:%M:%S')}"}
+            case "continued":
+                return {"editor": "connected"}
             case "client":
                 return {"editor": "connected" if fields["connected"] else "not connected"}
             case "detached":

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 
@@ -41,9 +42,10 @@ class Ending:
             self._begun.set()
         self._wake()
         _start_hidden_thread("plugin-end", self._end_in_time)
+        _let_go_of_stopped_threads()
 
     def wait(self) -> None:
-        """Wait until the end has begun, or SIGTERM asks for it."""
+        """Wait until the end has begun."""
         os.read(self._wake_read, 1)
 
     def _wake(self) -> None:
@@ -58,14 +60,26 @@ class Ending:
     def begin_on_signals(self) -> None:
         """Wake `wait` at SIGTERM; take SIGINT: Ctrl-C on a terminal reaches the host too, which stops the plugin.
 
+        SIGTERM is noticed by a thread of ours, hidden from debuggers: the main thread, which alone runs Python's
+        handlers, may stand at a breakpoint.
+
         Only the main thread may set signals; in another one they stay the author's. Children start with the defaults,
         after fork() as after exec(): ignoring a signal, unlike handling it, would be inherited.
         """
         with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, lambda *_: None)
-            signal.signal(signal.SIGTERM, lambda *_: self._wake())
+            signal.signal(signal.SIGINT, _take_no_notice)
+            signal.signal(signal.SIGTERM, _take_no_notice)
+            numbers_read, numbers_write = os.pipe()
+            os.set_blocking(numbers_write, False)
+            signal.set_wakeup_fd(numbers_write, warn_on_full_buffer=False)
+            _start_hidden_thread("plugin-signals", lambda: self._wait_for_sigterm(numbers_read))
             if hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=_default_signals)
+
+    def _wait_for_sigterm(self, numbers: int) -> None:
+        while number := os.read(numbers, 1):
+            if number[0] == signal.SIGTERM:
+                self.begin()
 
     def begin_with_host(self) -> None:
         """Begin when the host, our parent, has ended without having stopped us."""
@@ -84,7 +98,20 @@ class Ending:
         self.begin()
 
 
+def _take_no_notice(number: int, frame: object) -> None:
+    pass
+
+
+def _let_go_of_stopped_threads() -> None:
+    """Have debugtool's debugger, if it is in this process, let the threads run that stand at a breakpoint."""
+    session = getattr(sys.modules.get("pydevd"), "debugtool_session", None)
+    with contextlib.suppress(Exception):  # the end goes on whatever becomes of a debugger
+        if session is not None:
+            session.let_end()
+
+
 def _default_signals() -> None:
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -73,7 +73,7 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
         _announce(settings, address)
         ending.wait()
     finally:
-        ending.begin()  # it has, unless SIGTERM came or we could not even start
+        ending.begin()  # it has, unless we could not even start
         _finish(plugin, server, pools, address)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
 from debugtool.relay.journal import Entry, Journal
-from debugtool.relay.threads import ThreadList
+from debugtool.relay.pauses import Pause, WatchedThreads
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,9 @@ class Exchange(Protocol):
     async def close_debugger(self, client: ClientSession) -> None:
         """Take the client's debugger back and let the process go. Nothing happens when it has none."""
 
+    def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
+        """Take note that the client's process stands still, or (None) runs on."""
+
     def restart(self, done: Callable[[str | None], None]) -> None:
         """Have the process restarted; `done` is called with None then, or with why it was not."""
 
@@ -79,7 +82,7 @@ class ClientSession:
         self._debugger: DebuggerChannel | None = None
         self._held_back: list[Message] = []
         self._journal = Journal(self._tell)
-        self._threads = ThreadList()
+        self._threads = WatchedThreads(lambda pause: exchange.take_pause(self, pause))
         self._ended = False
         self.start_arguments: dict[str, Any] | None = None
         self.is_configured = False
@@ -109,6 +112,7 @@ class ClientSession:
         finally:
             self.left.set()
             await self._exchange.close_debugger(self)
+            self._threads.end_pause()
             await self._stream.close()
 
     async def _carry_out(self, request: Message) -> None:
@@ -161,6 +165,7 @@ class ClientSession:
         debugger = self._debugger
         assert debugger is not None
         command, arguments = request["command"], request.get("arguments") or {}
+        self._threads.take_request(command)
         entry = self._journal.record(command, arguments)
         if command in ("continue", "pause"):
             arguments = {**arguments, "threadId": "*"}  # the whole process, as debugpy's adapter does it
@@ -241,7 +246,7 @@ class ClientSession:
 
     async def _begin(self, debugger: DebuggerChannel, arguments: Message) -> str | None:
         """Introduce the client to a debugger; give why that failed, None when it did not."""
-        debugger.on_event = self._on_event
+        debugger.on_event, self._threads.debugger = self._on_event, debugger
         hello = {**self._initialize, "adapterID": "debugtool"}
         try:
             await debugger.request("initialize", hello, timeout_s=_ATTACH_S)

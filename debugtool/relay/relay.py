@@ -24,6 +24,7 @@ from debugtool.debuggers import (
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.relay.client import FIRST_MESSAGE_S, ClientSession
 from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
+from debugtool.relay.pauses import Pause
 from debugtool.relay.sources import FrozenSources
 from debugtool.system import explain_bind, loopback_peer_uid
 
@@ -48,6 +49,7 @@ class Relay:
         allow_remote: Whether it may be an address that others can reach.
         on_client: Called with True when a client has attached, with False when it has left.
         follows: Whether another target comes when one has ended: clients stay connected then.
+        on_pause: Called with each pause of the target, and with None when it runs on; not for those of its children.
         on_restart: Restarts the target when an editor asks for it; raises DebugtoolError. None: no editor can.
 
     Raises:
@@ -63,6 +65,7 @@ class Relay:
         allow_remote: bool,
         on_client: Callable[[bool], None],
         follows: bool = False,
+        on_pause: Callable[[Pause | None], None] = lambda pause: None,
         on_restart: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.host = host
@@ -76,11 +79,14 @@ class Relay:
         self._sources: FrozenSources | None = None
         self._allow_remote = allow_remote
         self._on_client = on_client
+        self._on_pause = on_pause
+        self._paused: ClientSession | None = None  # whose pause was told
         self._main: ClientSession | RpcClient | None = None
         self._children: dict[int, DebuggerChannel] = {}  # waiting for the editor to open a session for them
         self._sessions: set[ClientSession | RpcClient] = set()
         # what each attached client has: a child's pid (None: the target itself) and the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
+        self._closing = asyncio.Event()
         self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
         self._tasks = Tasks()
 
@@ -99,6 +105,7 @@ class Relay:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._server.close()
+        self._closing.set()
         await self.hang_up("debugtool ended")
         for pid, channel in list(self._children.items()):
             await let_run(channel, pid)
@@ -223,6 +230,12 @@ class Relay:
         """See Exchange.complete."""
         return self._sources.complete(arguments) if self._sources else (arguments, [])
 
+    def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
+        """See Exchange.take_pause."""
+        if client is (self._paused if pause is None else self._main):
+            self._paused = None if pause is None else client
+            self._on_pause(pause)
+
     def restart(self, done: Callable[[str | None], None]) -> None:
         """See Exchange.restart."""
         self._tasks.start(self._restart(done))
@@ -285,8 +298,10 @@ class Relay:
 
     async def _hang_up_when_closed(self, client: ClientSession, channel: DebuggerChannel, *, follows: bool) -> None:
         await channel.closed.wait()
-        if follows:
-            await asyncio.sleep(_EXIT_S)  # where its process has ended, `lose_target` is called meanwhile
+        if follows and self._held.get(client, (None, None))[1] is channel:
+            # where its process has ended, `lose_target` is called meanwhile
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _EXIT_S)
         if self._held.get(client, (None, None))[1] is channel:
             await client.hang_up("the process went away")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from debugtool.debuggers import Message
 
-_RESUMING = {"continue", "next", "stepIn", "stepOut", "goto"}
+RESUMING = {"continue", "next", "stepIn", "stepOut", "goto"}
 
 
 class ThreadList:
@@ -13,6 +13,11 @@ class ThreadList:
     def __init__(self) -> None:
         self._alive: dict[object, None] = {}
         self._stopped: dict[object, None] = {}
+
+    @property
+    def are_stopped(self) -> bool:
+        """Whether any of them stands still."""
+        return bool(self._stopped)
 
     def take_event(self, event: Message) -> None:
         """Take note of a debugger's event."""
@@ -36,7 +41,7 @@ class ThreadList:
         if response.get("command") == "threads":
             listed = (response.get("body") or {}).get("threads") or []
             self._alive.update((thread["id"], None) for thread in listed)
-        elif response.get("command") in _RESUMING:
+        elif response.get("command") in RESUMING:
             self._resume(None, every=True)
 
     def _resume(self, thread: object, *, every: bool) -> None:

@@ -4,7 +4,7 @@ from debugtool.session.attach import attach
 from debugtool.session.choose import choose_target, wait_for_target
 from debugtool.session.command import attach_in_background, run_attach
 from debugtool.session.detach import detach, find_session
-from debugtool.session.report import Report, reporter
+from debugtool.session.report import Report, event_text, reporter
 from debugtool.session.request import AttachRequest
 from debugtool.session.sources import editor_entry, project_entry
 
@@ -16,6 +16,7 @@ __all__ = [
     "choose_target",
     "detach",
     "editor_entry",
+    "event_text",
     "find_session",
     "project_entry",
     "reporter",

@@ -17,6 +17,7 @@ from debugtool.session.arming import debugger_on, find_sources, refuse_unsupport
 from debugtool.session.configuration import write_configuration
 from debugtool.session.ending import DebuggerGone, Stop, Stopped, stop_signals, until_exit_or_stop
 from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_of
+from debugtool.session.pauses import PauseNotices
 from debugtool.session.permission import permission_for
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
@@ -74,20 +75,25 @@ class _Session:
         self._crashes = CrashLoop()
         self._began = time.monotonic()  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
+        self._pauses = PauseNotices(report)
         self._is_ready = False  # once it is, no single process ends the session
         self.target = request.target
 
     async def run(self) -> signal.Signals | None:
         """Listen, and serve one process after the other; give the signal that ended it, None when the target ended."""
         request = self._request
-        async with Relay(
-            request.host,
-            request.port,
-            allow_remote=request.allow_remote,
-            on_client=lambda connected: self._report("client", connected=connected),
-            follows=not request.once,
-            on_restart=None if request.once else self._restart,
-        ) as relay:
+        async with (
+            self._pauses,
+            Relay(
+                request.host,
+                request.port,
+                allow_remote=request.allow_remote,
+                on_client=lambda connected: self._report("client", connected=connected),
+                follows=not request.once,
+                on_pause=self._pauses.take,
+                on_restart=None if request.once else self._restart,
+            ) as relay,
+        ):
             system.fault_point("listening")
             self._relay = relay
             with self._registration:
@@ -160,6 +166,7 @@ class _Session:
         self._started = time.monotonic() - system.age_s(target.pid)
         started_ticks = system.start_ticks(target.pid)
         async with debugger_on(self._request, target, self._stop, successor.meeting) as (debugger, injected):
+            self._pauses.debugger = debugger
             await self._relay.serve_target(debugger, find_sources(self._request, debugger))
             self._register(injected.method)
             if target is self._request.target:
@@ -176,6 +183,7 @@ class _Session:
 
     async def _take_note_of_exit(self, follower: Follower | None) -> None:
         self._began = time.monotonic()
+        self._pauses.lose_process()
         if follower is None:
             self._report("exited", pid=self.target.pid)
             await self._relay.hang_up("the process ended")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import time
+from pathlib import PurePath
 from typing import Protocol
 
 from debugtool import output
@@ -29,17 +32,28 @@ class Report(Protocol):
 
 def reporter(as_json: bool) -> Report:
     """Choose who is told: a program (one JSON object per line on stdout) or a person (text on stderr)."""
-    return _tell_program if as_json else _tell_person
+    return _tell_program if as_json else Terminal().take
 
 
 def _tell_program(event: str, **fields: object) -> None:
     print(output.event_line(event, **fields), flush=True)
 
 
-def _tell_person(event: str, **fields: object) -> None:
-    text = event_text(event, fields)
-    if text:
-        print(text, file=sys.stderr, flush=True)
+class Terminal:
+    """Tells a person: a line for each event, and one at the foot of the terminal while the process stands still."""
+
+    def __init__(self) -> None:
+        self._foot = contextlib.ExitStack()
+
+    def take(self, event: str, **fields: object) -> None:
+        """Tell one event (a `Report`)."""
+        if event in ("continued", "exited", "detached"):
+            self._foot.close()
+        if text := event_text(event, fields):
+            print(text, file=sys.stderr, flush=True)
+        if event == "paused":
+            since = time.monotonic()
+            self._foot.enter_context(output.live_line(lambda: pause_line(fields, time.monotonic() - since)))
 
 
 def event_text(event: str, fields: dict[str, object]) -> str:
@@ -77,7 +91,7 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return "An editor is connected." if fields["connected"] else "The editor has left; the plugin runs on."
         case "detached":
             return "Detached."
-    return _restart_text(event, fields)
+    return _restart_text(event, fields) or _pause_text(event, fields)
 
 
 def _restart_text(event: str, fields: dict[str, object]) -> str:
@@ -102,3 +116,55 @@ def _restart_text(event: str, fields: dict[str, object]) -> str:
                 f"it is left alone for {fields['pause_s']:g} s."
             )
     return ""
+
+
+_HOST_CALLS = {
+    "answered": " Health and Shutdown are answered meanwhile.",
+    "stopped": " The whole process stands still: health and Shutdown are not answered.",
+    "unknown": " Its other Python threads stand still too, those that answer a host among them.",
+}
+_LIMITS = {
+    "alert": "An alert rule that waits for it gives up after {limit_s:g} s; a dashboard waits until it is closed.",
+    "handshake": "Its host waits {limit_s:g} s from the start for the handshake line, {left_s:.0f} s of them are left.",
+}
+_PASSED = {
+    "alert": "Paused for {paused_s:.0f} s: an alert rule that waited has given up; a dashboard waits on.",
+    "handshake": "No handshake line within {limit_s:g} s of the start: the host ends the plugin now.",
+}
+
+
+def _pause_text(event: str, fields: dict[str, object]) -> str:
+    match event:
+        case "paused":
+            limits = fields["limits"]
+            assert isinstance(limits, list)
+            named = "".join(" " + _LIMITS[limit["limit"]].format(**limit) for limit in limits)
+            return f"Paused{_place(fields)}.{_HOST_CALLS[str(fields['host_calls'])]}{named}"
+        case "pause_limit":
+            return _PASSED[str(fields["limit"])].format(**fields)
+        case "continued":
+            return f"Continued after {fields['paused_s']} s."
+    return ""
+
+
+def _place(fields: dict[str, object]) -> str:
+    where = f" at {PurePath(str(fields['path'])).name}:{fields['line']}" if fields.get("path") else ""
+    return f"{where}, in {fields['function']}" if fields.get("function") else where
+
+
+def pause_line(fields: dict[str, object], paused_s: float) -> str:
+    """Put into words how long a pause lasts so far, and what is left of its limits.
+
+    Args:
+        fields: Of its `paused` event.
+        paused_s: How long, seconds.
+    """
+    limits = fields["limits"]
+    assert isinstance(limits, list)
+    words = {"alert": "alert rules give up", "handshake": "the host gives up"}
+    passed = {"alert": "alert rules have given up", "handshake": "the host has given up"}
+    told = ""
+    for limit in limits:
+        name, left_s = limit["limit"], limit["left_s"] - paused_s
+        told += f"; {words[name]} in {left_s:.0f} s" if left_s > 0 else f"; {passed[name]}"
+    return f"Paused{_place(fields)} for {paused_s:.0f} s{told}"

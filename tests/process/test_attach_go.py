@@ -43,11 +43,14 @@ def test_an_editor_stops_reads_steps_and_leaves(host: GoHost) -> None:
             frames = editor.stack(stop["threadId"])
             assert (frames[0]["name"], frames[0]["line"]) == ("main.queryData", BREAK_LINE)
             assert {"query", "response"} <= set(editor.variables(frames[0]))
+            paused = scene.session.wait_for("paused")
+            assert (paused["path"], paused["line"], paused["host_calls"]) == (str(SOURCE), BREAK_LINE, "stopped")
             assert editor.evaluate("query.RefID", frames[0]) == '"A"'
             editor.request("next", {"threadId": stop["threadId"]})
             assert editor.wait_for_stop()["reason"] == "step"
             assert editor.stack(stop["threadId"])[0]["line"] == BREAK_LINE + 1
             editor.resume(stop["threadId"])
+            scene.session.wait_for("continued")
             scene.assert_answer(question)
             with pytest.raises(DapError, match="Another editor"), DapClient(scene.session.port) as second:
                 second.initialize()

@@ -10,9 +10,19 @@ from debugtool import errors, output, system
 from debugtool.errors import Ambiguous, DebugtoolError, ExitCode, NotFound
 from debugtool.session import find_session, reporter
 from debugtool.session.follow import CrashLoop
-from debugtool.session.report import event_text
+from debugtool.session.report import event_text, pause_line
 
 READY = {"host": "127.0.0.1", "port": 3222, "method": "ptrace", "elapsed_ms": 250.1, "stall_ms": 3.25}
+ALERT = {"limit": "alert", "limit_s": 30.0, "left_s": 30.0}
+PAUSED: dict[str, object] = {
+    "pid": 7,
+    "reason": "breakpoint",
+    "thread": 2,
+    "function": "sell",
+    "path": "/w/shop.py",
+    "line": 7,
+}
+PAUSED |= {"host_calls": "unknown", "limits": []}
 EVENTS = [
     ("waiting", {"name": "my-datasource"}, "Waiting for my-datasource to appear. Ctrl-C ends the wait."),
     ("target", {"name": "my-datasource", "pid": 7}, "Attaching to my-datasource (pid 7) ..."),
@@ -80,12 +90,51 @@ EVENTS = [
         {"name": "mine", "crashes": 4, "pause_s": 2.0},
         "mine has ended 4 times in a row right after its start: it is left alone for 2 s.",
     ),
+    (
+        "paused",
+        PAUSED,
+        "Paused at shop.py:7, in sell. Its other Python threads stand still too, those that answer a host among them.",
+    ),
+    (
+        "paused",
+        {**PAUSED, "path": None, "function": None, "host_calls": "answered", "limits": [ALERT]},
+        "Paused. Health and Shutdown are answered meanwhile. "
+        "An alert rule that waits for it gives up after 30 s; a dashboard waits until it is closed.",
+    ),
+    (
+        "paused",
+        {**PAUSED, "host_calls": "stopped", "limits": [{"limit": "handshake", "limit_s": 60.0, "left_s": 41.2}]},
+        "Paused at shop.py:7, in sell. The whole process stands still: health and Shutdown are not answered. "
+        "Its host waits 60 s from the start for the handshake line, 41 s of them are left.",
+    ),
+    (
+        "pause_limit",
+        {"pid": 7, "limit": "alert", "limit_s": 30.0, "paused_s": 30.0},
+        "Paused for 30 s: an alert rule that waited has given up; a dashboard waits on.",
+    ),
+    (
+        "pause_limit",
+        {"pid": 7, "limit": "handshake", "limit_s": 60.0, "paused_s": 41.2},
+        "No handshake line within 60 s of the start: the host ends the plugin now.",
+    ),
+    ("continued", {"pid": 7, "paused_s": 12.3}, "Continued after 12.3 s."),
 ]
 
 
 @pytest.mark.parametrize(("event", "fields", "text"), EVENTS)
 def test_events_in_words(event: str, fields: dict[str, object], text: str) -> None:
     assert event_text(event, fields) == text
+
+
+@pytest.mark.parametrize(
+    ("paused_s", "text"),
+    [
+        (12.2, "Paused at shop.py:7, in sell for 12 s; alert rules give up in 18 s"),
+        (31, "Paused at shop.py:7, in sell for 31 s; alert rules have given up"),
+    ],
+)
+def test_how_long_a_pause_lasts_in_words(paused_s: float, text: str) -> None:
+    assert pause_line({**PAUSED, "limits": [ALERT]}, paused_s) == text
 
 
 def test_people_are_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

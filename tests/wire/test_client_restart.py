@@ -123,6 +123,7 @@ def test_what_the_editor_sees_of_threads_ends_with_the_process() -> None:
         ):
             played.debugger.send({"type": "event", "event": name, "body": body})
             await played.take()
+        await played.expect("stackTrace")  # by the relay, for the place of the stop
         played.ask("threads")
         played.reply(await played.expect("threads"), {"threads": [{"id": 2, "name": "a"}, {"id": 3, "name": "b"}]})
         await played.take()

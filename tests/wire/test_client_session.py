@@ -12,6 +12,7 @@ import pytest
 
 from debugtool.debuggers import CAPABILITIES, BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
+from debugtool.relay import Pause
 from debugtool.relay import client as client_module
 from debugtool.relay.client import ClientSession
 
@@ -27,6 +28,7 @@ class Stage:
         session: The session between them.
         refusal: What `attach` fails with; None lets it succeed.
         calls: What the session asked of the relay.
+        pauses: What it told the relay of pauses.
     """
 
     def __init__(self, editor: DapStream, debugger: DapStream, channel: DebuggerChannel) -> None:
@@ -37,6 +39,7 @@ class Stage:
         self.follows = False
         self.can_restart = False
         self.calls: list[object] = []
+        self.pauses: list[Pause | None] = []
         self.session: ClientSession
 
     capabilities = CAPABILITIES
@@ -49,6 +52,9 @@ class Stage:
         if self.refusal:
             raise self.refusal
         return self.channel
+
+    def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
+        self.pauses.append(pause)
 
     def restart(self, done: Callable[[str | None], None]) -> None:
         self.calls.append("restart")

@@ -139,6 +139,8 @@ class Session:
                     self.frozen.tell_own_code(command.get("own_code", []), self.arguments)
                 self.connect(command["host"], command["port"], command["token"])
                 self.say("connected")
+            elif name == "look":
+                self.say("looked", serves="debugtool.plugin.server" in sys.modules)
             elif name == "release":
                 self.release()
                 self.say("released")
@@ -176,6 +178,7 @@ class Session:
             if name.startswith("PYDEVD_"):
                 del os.environ[name]
         self.pydevd = pydevd
+        pydevd.debugtool_session = self  # where debugtool.plugin finds it (plugin/ending.py)
         self.version = debugpy.__version__
         package = os.path.dirname(os.path.abspath(debugpy.__file__))
         if self.root is not None:
@@ -234,6 +237,18 @@ class Session:
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)
         return connection_to(host, port)
+
+    def let_end(self) -> None:
+        """Let stopped threads run to their end, past every breakpoint; called by a plugin that is to end."""
+        db = self.db
+        if db is None or not self.is_tracing:
+            return
+        from _pydevd_bundle.pydevd_api import PyDevdAPI
+
+        api = PyDevdAPI()
+        api.remove_all_breakpoints(db, "*")
+        api.remove_all_exception_breakpoints(db)
+        api.request_resume_thread("*")
 
     def release(self) -> None:
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""
