@@ -19,12 +19,12 @@ _WARM_UP = 50
 _DEADLINE_S = 30.0
 
 
-def request() -> backend_pb2.QueryDataRequest:
-    """Give a request with one query over 1,000 seconds."""
+def request(rows: int = 1000) -> backend_pb2.QueryDataRequest:
+    """Give a request with one query over 1,000 seconds, for at most so many rows."""
     query = backend_pb2.DataQuery(
         refId="A",
         json=b"{}",
-        maxDataPoints=1000,
+        maxDataPoints=rows,
         intervalMS=1000,
         timeRange=backend_pb2.TimeRange(fromEpochMS=1_700_000_000_000, toEpochMS=1_700_001_000_000),
     )

@@ -34,7 +34,8 @@ class Samples:
     def document(self) -> dict[str, Any]:
         """Give the samples as JSON shows them."""
         numbers = {"median": self.median, "min": min(self.values), "max": max(self.values)}
-        return {**{name: round(number, 4) for name, number in numbers.items()}, "rounds": len(self.values)}
+        shown = {name: round(number, 4) for name, number in numbers.items()}
+        return {**shown, "rounds": len(self.values), "samples": [round(value, 4) for value in self.values]}
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Row:
         peers: The peer's samples; None when a figure stands alone.
         at_most: The ratio to reach, ours to the peer's; None when the ratio is only reported.
         limit: What our own median has to stay under, in `unit`; None without one.
+        more: By how much, in `unit`, ours may be more than the peer's; None without such a figure.
     """
 
     what: str
@@ -58,21 +60,32 @@ class Row:
     peers: Samples | None = None
     at_most: float | None = None
     limit: float | None = None
+    more: float | None = None
 
     @property
     def ratio(self) -> float | None:
         """Ours to the peer's: the median of each round's own ratio, because the two of a round saw the same machine."""
-        if self.peers is None:
+        if self.peers is None or 0 in self.peers.values:
             return None
         pairs = zip(self.ours.values, self.peers.values, strict=True)
         return statistics.median(ours / peer for ours, peer in pairs)
 
     @property
+    def difference(self) -> float | None:
+        """Ours without the peer's, as `ratio` is counted."""
+        if self.peers is None:
+            return None
+        return statistics.median(ours - peer for ours, peer in zip(self.ours.values, self.peers.values, strict=True))
+
+    @property
     def reached(self) -> bool | None:
         """Whether the figure was reached; None when there is none."""
-        if self.at_most is None and self.limit is None:
+        if self.at_most is None and self.limit is None and self.more is None:
             return None
         good = self.limit is None or self.ours.median <= self.limit
+        if self.more is not None:
+            assert self.difference is not None
+            good = good and self.difference <= self.more
         if self.at_most is not None:
             assert self.ratio is not None
             good = good and self.ratio <= self.at_most
@@ -82,7 +95,9 @@ class Row:
     def reach(self) -> str:
         """The figure to reach, in words."""
         wanted = [f"<= {self.at_most:g}x"] if self.at_most is not None else []
-        wanted += [f"<= {self.limit:g}{'' if self.unit == 'x' else ' '}{self.unit}"] if self.limit is not None else []
+        unit = self.unit if self.unit in ("", "x") else f" {self.unit}"
+        wanted += [f"<= {self.limit:g}{unit}"] if self.limit is not None else []
+        wanted += [f"<= +{self.more:g}{unit}"] if self.more is not None else []
         return ", ".join(wanted)
 
     def document(self) -> dict[str, Any]:

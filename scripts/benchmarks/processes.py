@@ -52,6 +52,21 @@ def debugpy_for(version: str) -> Path:
     return directory
 
 
+def plugin_python(version: str, python: Path) -> Path:
+    """Give an interpreter of that version that has what a plugin needs, in the versions debugtool itself has."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return Path(sys.executable)
+    wanted = [f"{name}=={importlib.metadata.version(name)}" for name in ("grpcio", "protobuf", "pyarrow")]
+    home = CACHE / f"plugin-{version}-{'-'.join(name.partition('==')[2] for name in wanted)}"
+    ready = home / "ready"
+    if not ready.exists():
+        subprocess.run([python, "-m", "venv", home], check=True, timeout=300)
+        options = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:"]
+        subprocess.run([home / "bin" / "python", "-m", "pip", "install", *options, *wanted], check=True, timeout=300)
+        ready.touch()
+    return home / "bin" / "python"
+
+
 def environment(bytecode: Path) -> dict[str, str]:
     """Give our environment with compiled modules kept in a directory, so that nobody's installation is written to."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

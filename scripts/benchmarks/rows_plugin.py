@@ -1,6 +1,7 @@
 """A plugin that answers each query with 1,000 rows of time and value, as tests/gohost/cmd/sdkplugin does in Go.
 
-With the argument `numpy` the columns are made by numpy, else they are Python lists.
+With the argument `numpy` the columns are made by numpy, else they are Python lists. `listen DIRECTORY PORT` does what a
+plugin does today that wants to be debugged: debugpy.listen(), with the debugpy in DIRECTORY.
 """
 
 from __future__ import annotations
@@ -46,5 +47,15 @@ class Numpy(Lists):
         }
 
 
+def listen(directory: str, port: int) -> None:
+    """Have debugpy listen in this process; its adapter runs with this interpreter."""
+    sys.path.insert(0, directory)
+    import debugpy
+
+    debugpy.listen(("127.0.0.1", port))
+
+
 if __name__ == "__main__":
+    if "listen" in sys.argv[1:]:
+        listen(sys.argv[2], int(sys.argv[3]))
     plugin.serve(Numpy if "numpy" in sys.argv[1:] else Lists)

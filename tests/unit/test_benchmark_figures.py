@@ -30,6 +30,9 @@ def test_ratio_is_of_the_rounds_so_that_a_slow_moment_of_the_machine_hits_both()
         (row([10], [1000], at_most=0.03, limit=15), True, "<= 0.03x, <= 15 ms"),
         (row([16], [1000], at_most=0.03, limit=15), False, "<= 0.03x, <= 15 ms"),
         (row([10], [100], at_most=0.03, limit=15), False, "<= 0.03x, <= 15 ms"),
+        (row([400, 410], [100, 115], more=300), True, "<= +300 ms"),
+        (row([500, 400], [190, 90], more=300), False, "<= +300 ms"),
+        (row([5], [0], more=0), False, "<= +0 ms"),
         (row([10], [100]), None, ""),
     ],
 )
@@ -38,13 +41,17 @@ def test_a_figure_is_reached_when_all_of_it_is(measured: Row, reached: bool | No
     assert measured.reach == reach
 
 
+def test_nothing_is_no_multiple_of_none() -> None:
+    assert row([5], [0]).ratio is None
+
+
 def test_document_has_median_and_spread() -> None:
     assert row([3, 1, 2], [6, 2, 4], at_most=0.6).document() == {
         "what": "what",
         "unit": "ms",
-        "ours": {"median": 2, "min": 1, "max": 3, "rounds": 3},
+        "ours": {"median": 2, "min": 1, "max": 3, "rounds": 3, "samples": [3, 1, 2]},
         "against": "peer",
-        "peer": {"median": 4, "min": 2, "max": 6, "rounds": 3},
+        "peer": {"median": 4, "min": 2, "max": 6, "rounds": 3, "samples": [6, 2, 4]},
         "ratio": 0.5,
         "reach": "<= 0.6x",
         "reached": True,
