@@ -21,6 +21,7 @@ from debugtool.model import Target
 from debugtool.plugin.agent import paths, payload
 
 PROTOCOL = payload.PROTOCOL
+_MOST_UNASKED = 16  # answers that wait to be taken: each belongs to an order, and one order is given at a time
 
 
 class ControlChannel:
@@ -87,20 +88,21 @@ class ControlChannel:
         connection = writer.get_extra_info("socket")
         pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         try:
-            first = json.loads(await asyncio.wait_for(reader.readline(), 10))
+            first = _read_event(await asyncio.wait_for(reader.readline(), 10))
+            proof = str(first.get("token")).encode(errors="replace")
             welcome = (
                 self._writer is None
                 and pid == self.target.pid
                 and uid == self.target.uid
-                and secrets.compare_digest(str(first.get("token")), self.token)
+                and secrets.compare_digest(proof, self.token.encode())
             )
             if not welcome or self._hello.done():
                 return
             if first["event"] == "hello":
                 self._writer = writer
             self._hello.set_result(first)
-            while line := await reader.readline():
-                self._answers.put_nowait(json.loads(line))
+            while self._answers.qsize() < _MOST_UNASKED and (line := await reader.readline()):
+                self._answers.put_nowait(_read_event(line))
         except (ValueError, TimeoutError, OSError):
             pass
         finally:
@@ -189,6 +191,21 @@ class ControlChannel:
             next_step="the plugin runs on as before; the traceback's last line says what the debugger lacks there",
             details={"traceback": traceback},
         )
+
+
+def _read_event(line: bytes) -> dict[str, Any]:
+    """Read a line that a target said.
+
+    Raises:
+        ValueError: It is no event of the payload's.
+    """
+    try:
+        event = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested beyond reason") from error
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str):
+        raise ValueError("no event")
+    return event
 
 
 def _directory_prefix() -> str:

@@ -136,6 +136,17 @@ class DapStream:
             pass
 
 
+def _complaint(message: Message) -> str | None:
+    """Say what is wrong with a debugger's message; None when it is as DAP has it. A broken target may send anything."""
+    if message["type"] == "response" and not isinstance(message.get("request_seq"), int):
+        return "a response without request_seq"
+    if message["type"] == "event" and not isinstance(message.get("event"), str):
+        return "an event without a name"
+    if not isinstance(message.get("body") or {}, dict):
+        return "a body that is no object"
+    return None
+
+
 def _read_length(text: bytes) -> int:
     if not text.isdigit() or len(text) > 12:
         raise BadFrame(f"a Content-Length of {text[:40]!r}")
@@ -167,12 +178,15 @@ class DebuggerChannel:
     async def _read_all(self) -> None:
         try:
             while (message := await self._stream.read()) is not None:
+                if (why := _complaint(message)) is not None:
+                    log.warning("hung up on the debugger in the process: it sent %s", why)
+                    break
                 if message["type"] == "response":
                     # called here and not through a future, so that responses and events keep their order
-                    callback = self._waiting.pop(message.get("request_seq", 0), None)
+                    callback = self._waiting.pop(message["request_seq"], None)
                     if callback:
                         callback(message)
-                elif message["type"] == "event" and message.get("event") not in self.own_events:
+                elif message["type"] == "event" and message["event"] not in self.own_events:
                     self.on_event(message)
         except (BadFrame, OSError):
             pass

@@ -92,7 +92,7 @@ class DebugpyTarget:
             looked = await self.control.ask("look", "looked", timeout_s=_LOOK_S)
         except DebugtoolError:  # it ends, or is a debug build that knows no such order
             return HostCalls.UNKNOWN
-        return HostCalls.ANSWERED if looked["serves"] else HostCalls.UNKNOWN
+        return HostCalls.ANSWERED if looked.get("serves") else HostCalls.UNKNOWN
 
     async def verify(self) -> str:
         """Load debugpy in the target, have one DAP handshake with it, and let it go; give its version.
@@ -111,7 +111,7 @@ class DebugpyTarget:
             raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
         # pydevd sleeps for 0.1 s while it comes up; nobody needs to wait until it can be let go again.
         self._tasks.start(self._release_unused(channel))
-        return str(loaded["debugpy"])
+        return str(loaded.get("debugpy"))
 
     async def _release_unused(self, channel: DebuggerChannel) -> None:
         try:
@@ -187,8 +187,8 @@ class DebugpyTarget:
         channel = DebuggerChannel(DapStream(reader, writer))
         fault_point("arrived")
         try:
-            pid, parent = await self._identify(channel)
-        except (BadFrame, TimeoutError, KeyError, TypeError) as error:
+            pid, parent = await identify(channel, self._token)
+        except (BadFrame, TimeoutError) as error:
             log.warning("a connection to the debugger's private port was not pydevd: %s", error)
             await channel.close()
             return
@@ -199,12 +199,23 @@ class DebugpyTarget:
         else:
             await let_run(channel, pid)
 
-    async def _identify(self, channel: DebuggerChannel) -> tuple[int, int]:
-        answer = await channel.request("pydevdAuthorize", {"debugServerAccessToken": self._token})
-        if not secrets.compare_digest(str(answer["body"]["clientAccessToken"]), self._token):
-            raise KeyError("wrong token")
-        process = (await channel.request("pydevdSystemInfo"))["body"]["process"]
-        return int(process["pid"]), int(process["ppid"])
+
+async def identify(channel: DebuggerChannel, token: str) -> tuple[int, int]:
+    """Ask a connection whether it is pydevd in this session; give its process and that one's parent.
+
+    Raises:
+        BadFrame: It is something else, or has not got the session's token.
+        TimeoutError: It does not answer.
+    """
+    answer = (await channel.request("pydevdAuthorize", {"debugServerAccessToken": token})).get("body") or {}
+    if not secrets.compare_digest(str(answer.get("clientAccessToken")).encode(errors="replace"), token.encode()):
+        raise BadFrame("it has not got the session's token")
+    process = ((await channel.request("pydevdSystemInfo")).get("body") or {}).get("process")
+    numbers = [process.get(name) for name in ("pid", "ppid")] if isinstance(process, dict) else []
+    match numbers:
+        case [int(pid), int(parent)]:
+            return pid, parent
+    raise BadFrame("it does not say which process it is")
 
 
 async def let_run(channel: DebuggerChannel, pid: int) -> None:

@@ -68,8 +68,10 @@ class DelveRpc:
         try:
             line = await asyncio.wait_for(self._reader.readline(), timeout_s)
             answer = json.loads(line)
-        except (TimeoutError, OSError, ValueError) as error:
+        except (TimeoutError, OSError, ValueError, RecursionError) as error:
             raise DelveError(f"no answer to {method}") from error
+        if not isinstance(answer, dict) or not isinstance(answer.get("result") or {}, dict):
+            raise DelveError(f"an answer to {method} that is none of delve's")
         if answer.get("error"):
             raise DelveError(str(answer["error"]))
         return answer.get("result") or {}
@@ -80,7 +82,10 @@ class DelveRpc:
         Raises:
             DelveError: The target has ended, or delve does not answer.
         """
-        return bool((await self.call("State", NonBlocking=True))["State"]["Running"])
+        state = (await self.call("State", NonBlocking=True)).get("State")
+        if not isinstance(state, dict) or "Running" not in state:
+            raise DelveError("delve does not say whether the target runs")
+        return bool(state["Running"])
 
     async def wait_until_stopped(self) -> None:
         """Wait, for as long as it takes, until the target stands still."""
@@ -131,9 +136,23 @@ async def clear(socket: Path) -> None:
     async with DelveRpc(socket) as rpc:
         await _halt(rpc)
         await rpc.call("CancelNext")
-        for breakpoint in (await rpc.call("ListBreakpoints"))["Breakpoints"]:
-            if breakpoint["id"] >= _FIRST_OF_USER:
-                await rpc.call("ClearBreakpoint", Id=breakpoint["id"])
+        for number in _numbers((await rpc.call("ListBreakpoints")).get("Breakpoints")):
+            if number >= _FIRST_OF_USER:
+                await rpc.call("ClearBreakpoint", Id=number)
+
+
+def _numbers(breakpoints: object) -> list[int]:
+    """Give the numbers of breakpoints as delve lists them.
+
+    Raises:
+        DelveError: It is no such list.
+    """
+    listed = breakpoints if isinstance(breakpoints, list) else [breakpoints]
+    numbers = [point.get("id") if isinstance(point, dict) else None for point in listed]
+    known = [number for number in numbers if isinstance(number, int)]
+    if len(known) != len(numbers):
+        raise DelveError("delve does not say which breakpoints there are")
+    return known
 
 
 async def _halt(rpc: DelveRpc) -> None:

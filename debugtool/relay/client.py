@@ -158,8 +158,9 @@ class ClientSession:
 
     def _pass_on(self, request: Message, response: Message) -> None:
         """Give the client the debugger's response to its request."""
-        self._threads.take_response(response)
-        self._stream.send({**response, "request_seq": request["seq"], "command": request["command"]})
+        told = {**response, "request_seq": request["seq"], "command": request["command"]}
+        self._threads.take_response(told)
+        self._stream.send(told)
 
     def _forward(self, request: Message) -> None:
         debugger = self._debugger

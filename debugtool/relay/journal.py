@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from debugtool.debuggers import DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
@@ -55,8 +55,8 @@ class Journal:
         self._ids = itertools.count(1)
         self._entries: dict[Key, Entry] = {}
         self._pending: dict[Key, Entry] = {}  # what the next debugger has not been asked yet
-        self._known: dict[object, Message] = {}  # by the debugger's id: the breakpoint as the editor was told of it
-        self._early: dict[object, Message] = {}  # changes of breakpoints whose response is still on its way
+        self._known: dict[int, Message] = {}  # by the debugger's id: the breakpoint as the editor was told of it
+        self._early: dict[int, Message] = {}  # changes of breakpoints whose response is still on its way
 
     def record(self, command: str, arguments: Message) -> Entry | None:
         """Keep a request that the debugger is asked right now; None when it is none of those that are kept."""
@@ -91,7 +91,8 @@ class Journal:
         return {**response, "body": {**response["body"], "breakpoints": [dict(point) for point in entry.told]}}
 
     def _learn(self, points: list[Message], told: list[Message]) -> None:
-        self._known.update((point["id"], ours) for point, ours in zip(points, told, strict=True) if "id" in point)
+        known = zip(points, told, strict=True)
+        self._known.update((point["id"], ours) for point, ours in known if _has_number(point))
 
     def tell_early_events(self) -> None:
         """Tell what came about breakpoints before the editor knew them; call it after their response was sent."""
@@ -103,14 +104,15 @@ class Journal:
     def translate(self, event: Message) -> Message | None:
         """Give a debugger's event as the editor gets it; None when it has to wait for a response."""
         body = event.get("body") or {}
-        if event["event"] == "stopped" and body.get("hitBreakpointIds"):
-            hits = [self._known[number]["id"] for number in body["hitBreakpointIds"] if number in self._known]
+        numbers = body.get("hitBreakpointIds")
+        if event["event"] == "stopped" and isinstance(numbers, list):
+            hits = [told["id"] for number in numbers if isinstance(number, int) and (told := self._known.get(number))]
             return {**event, "body": {**body, "hitBreakpointIds": hits}}
-        if event["event"] != "breakpoint" or body.get("reason") != "changed":
+        point = body.get("breakpoint")
+        if event["event"] != "breakpoint" or body.get("reason") != "changed" or not _has_number(point):
             return event
-        point = body.get("breakpoint") or {}
-        if (told := self._known.get(point.get("id"))) is None:
-            self._early[point.get("id")] = event
+        if (told := self._known.get(point["id"])) is None:
+            self._early[point["id"]] = event
             return None
         told.update({**point, "id": told["id"]})
         return {**event, "body": {**body, "breakpoint": dict(told)}}
@@ -144,7 +146,7 @@ class Journal:
             failed = {"verified": False, "message": str(answer.get("message", "the debugger did not say"))}
             points = [] if answer.get("success") and points is None else [failed] * len(entry.told)
         for point, told in zip(points, entry.told, strict=False):
-            if "id" in point:
+            if _has_number(point):
                 self._known[point["id"]] = told
             before = [told.get(name) for name in _SHOWN]
             number = told["id"]
@@ -154,6 +156,10 @@ class Journal:
                 body = {"reason": "changed", "breakpoint": dict(told)}
                 self._tell({"type": "event", "event": "breakpoint", "body": body})
         self.tell_early_events()
+
+
+def _has_number(point: Any) -> TypeGuard[Message]:
+    return isinstance(point, dict) and isinstance(point.get("id"), int)
 
 
 def _breakpoints(response: Message) -> list[Message] | None:

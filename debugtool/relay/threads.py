@@ -11,8 +11,8 @@ class ThreadList:
     """The threads of one process as its debugger's messages tell of them."""
 
     def __init__(self) -> None:
-        self._alive: dict[object, None] = {}
-        self._stopped: dict[object, None] = {}
+        self._alive: dict[int, None] = {}
+        self._stopped: dict[int, None] = {}
 
     @property
     def are_stopped(self) -> bool:
@@ -22,32 +22,35 @@ class ThreadList:
     def take_event(self, event: Message) -> None:
         """Take note of a debugger's event."""
         body = event.get("body") or {}
-        thread = body.get("threadId")
+        number = body.get("threadId")
+        thread = number if isinstance(number, int) else None
         match event["event"]:
-            case "thread" if body.get("reason") == "exited":
+            case "thread" if thread is not None and body.get("reason") == "exited":
                 self._alive.pop(thread, None)
                 self._stopped.pop(thread, None)
-            case "thread":
+            case "thread" if thread is not None:
                 self._alive[thread] = None
             case "stopped" if thread is not None:
                 self._stopped[thread] = None
             case "continued":
-                self._resume(thread, every=body.get("allThreadsContinued", True))
+                self._resume(thread, every=body.get("allThreadsContinued", True) is not False)
 
     def take_response(self, response: Message) -> None:
         """Take note of a debugger's response."""
         if not response.get("success"):
             return
         if response.get("command") == "threads":
-            listed = (response.get("body") or {}).get("threads") or []
-            self._alive.update((thread["id"], None) for thread in listed)
+            listed = (response.get("body") or {}).get("threads")
+            for thread in listed if isinstance(listed, list) else []:
+                if isinstance(thread, dict) and isinstance(thread.get("id"), int):
+                    self._alive[thread["id"]] = None
         elif response.get("command") in RESUMING:
             self._resume(None, every=True)
 
-    def _resume(self, thread: object, *, every: bool) -> None:
+    def _resume(self, thread: int | None, *, every: bool) -> None:
         if every:
             self._stopped.clear()
-        else:
+        elif thread is not None:
             self._stopped.pop(thread, None)
 
     def end(self) -> list[Message]:

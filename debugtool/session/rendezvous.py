@@ -53,7 +53,7 @@ class Meeting:
         self._say({"do": "go"})
         try:
             return bool(await asyncio.wait_for(self._reader.readline(), _ANSWER_S))
-        except (TimeoutError, OSError):
+        except (TimeoutError, OSError, ValueError):  # the last: a line without end
             return False
         finally:
             self._writer.close()

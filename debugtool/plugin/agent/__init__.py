@@ -71,10 +71,8 @@ def read_request(line: bytes) -> dict[str, object]:
         ValueError: It is something else. (RuntimeError where it is nested beyond reason.)
     """
     request = json.loads(line.decode("utf-8"))
-    texts = ("socket", "token", "debugpy")
-    if not isinstance(request, dict) or not all(isinstance(request.get(name), str) for name in texts):
-        raise ValueError("no request of debugtool")
-    return request
+    payload.check(request)
+    return dict(request)
 
 
 def sweep(directory: str) -> None:

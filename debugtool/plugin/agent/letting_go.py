@@ -1,10 +1,11 @@
-"""What pydevd leaves behind in a target when it goes, and how each of it is undone.
+"""What pydevd leaves behind in a target when it goes, and debugtool where it was killed; how each of it is undone.
 
 Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library and pydevd only.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -141,3 +142,40 @@ def forget_monitored_code() -> None:
                     monitoring.set_local_events(monitoring.DEBUGGER_ID, code, 0)
         finally:
             monitoring.free_tool_id(monitoring.DEBUGGER_ID)
+
+
+def tidy(directory: str) -> None:
+    """Remove the session's private directory, which a debugtool that was killed could not remove itself.
+
+    Nothing is removed from a directory with another kind of name: then it was no session of debugtool that we obeyed.
+    """
+    if not os.path.basename(directory).startswith("session-"):
+        return
+    for name in ("control.sock", "payload.py", "letting_go.py", "frozen.py", "bootstrap.py"):
+        try:
+            os.unlink(os.path.join(directory, name))
+        except OSError:
+            pass  # debugtool was first
+    try:
+        os.rmdir(directory)
+    except OSError:
+        pass
+    remove_rendezvous(directory)
+
+
+def remove_rendezvous(directory: str) -> None:
+    """Remove the place where a killed debugtool waited for this program's next start (`rendezvous.py`)."""
+    base, _, name = directory.rpartition("/session-")
+    pid, _, rest = name.partition("-")
+    ticks = rest.partition("-")[0]
+    try:
+        with open("/proc/%s/stat" % pid, errors="replace") as file:
+            if file.read().rpartition(")")[2].split()[19] == ticks:
+                return  # it lives, and waits on
+    except OSError:
+        pass
+    for suffix in ("json", "sock"):
+        try:
+            os.unlink("%s/rendezvous-%s-%s.%s" % (base, pid, ticks, suffix))
+        except OSError:
+            pass

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 # Keeps a warning about frozen modules off the plugin's stderr; the check it announces is of no use here.
 QUIET = "PYDEVD_DISABLE_FILE_VALIDATION"
+LINE_LIMIT = 1 << 20  # characters; an order has a few hundred
 
 
 def run(arguments: dict[str, Any]) -> None:
@@ -32,7 +33,11 @@ def run(arguments: dict[str, Any]) -> None:
     Args:
         arguments: `socket` (path of the session's unix socket), `token` (text that proves the session), `debugpy`
             (directory to import debugpy from), `uid` (user the session belongs to).
+
+    Raises:
+        ValueError: They are something else.
     """
+    check(arguments)
     threading_was_loaded = "threading" in sys.modules
     import threading
 
@@ -43,6 +48,17 @@ def run(arguments: dict[str, Any]) -> None:
     thread = threading.Thread(target=session.serve, name="debugtool", daemon=True)
     hide(thread)
     thread.start()
+
+
+def check(arguments: Any) -> None:
+    """Make sure that these are the arguments of a session: they may come from whoever reached a socket of ours.
+
+    Raises:
+        ValueError: They are not.
+    """
+    wanted = {"socket": str, "token": str, "debugpy": str, "uid": int}
+    if not isinstance(arguments, dict) or not all(isinstance(arguments.get(k), wanted[k]) for k in wanted):
+        raise ValueError("no arguments of debugtool's")
 
 
 def hide(thread: Any) -> None:
@@ -60,7 +76,7 @@ def beside(name: str, arguments: dict[str, Any]) -> Any:
 
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
     if not os.path.exists(path):
-        path = os.path.join(os.path.dirname(arguments["payload"]), name + ".py")
+        path = os.path.join(os.path.dirname(str(arguments.get("payload"))), name + ".py")
     module = types.ModuleType("debugtool_" + name)
     with open(path) as file:
         exec(compile(file.read(), path, "exec"), module.__dict__)
@@ -101,19 +117,20 @@ class Session:
                     python=sys.version_info[:3],
                     green=green_threads(),
                 )
-                for line in lines:
-                    if os.getpid() != pid:
+                while True:
+                    line = lines.readline(LINE_LIMIT)
+                    if not line or os.getpid() != pid:
                         return  # a fork copied this thread's stack; the child is not ours
-                    if not self.obey(json.loads(line)):
+                    if not self.obey(read_order(line)):
                         return
-        except OSError:
-            pass  # the session is gone, which is no affair of the target's
+        except (OSError, ValueError):
+            pass  # the session is gone, or what is there is none, which is no affair of the target's
         finally:
             self.channel = None
             self.release()
             if "completion" in self.arguments:
                 self.arguments["completion"].withdraw()
-            tidy(os.path.dirname(self.arguments["socket"]))
+            self.undo.tidy(os.path.dirname(self.arguments["socket"]))
 
     def say(self, event: str, **fields: object) -> None:
         """Send one event to the session."""
@@ -301,6 +318,21 @@ def green_threads() -> str | None:
     return None
 
 
+def read_order(line: str) -> dict[str, Any]:
+    """Read a line that the session said.
+
+    Raises:
+        ValueError: It is no order.
+    """
+    try:
+        order = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested beyond reason") from None
+    if not isinstance(order, dict) or "do" not in order:
+        raise ValueError("no order")
+    return order
+
+
 def words_for_failure() -> str:
     """Put the exception that is being handled into words, whatever the program made of the traceback module."""
     try:
@@ -309,38 +341,6 @@ def words_for_failure() -> str:
         return traceback.format_exc()
     except Exception:  # what a program's own module of that name does cannot be foreseen
         return repr(sys.exc_info()[1])
-
-
-def tidy(directory: str) -> None:
-    """Remove the session's private directory, which a debugtool that was killed could not remove itself."""
-    for name in ("control.sock", "payload.py", "letting_go.py", "frozen.py", "bootstrap.py"):
-        try:
-            os.unlink(os.path.join(directory, name))
-        except OSError:
-            pass  # debugtool was first
-    try:
-        os.rmdir(directory)
-    except OSError:
-        pass
-    remove_rendezvous(directory)
-
-
-def remove_rendezvous(directory: str) -> None:
-    """Remove the place where a killed debugtool waited for this program's next start (`rendezvous.py`)."""
-    base, _, name = directory.rpartition("/session-")
-    pid, _, rest = name.partition("-")
-    ticks = rest.partition("-")[0]
-    try:
-        with open("/proc/%s/stat" % pid, errors="replace") as file:
-            if file.read().rpartition(")")[2].split()[19] == ticks:
-                return  # it lives, and waits on
-    except OSError:
-        pass
-    for suffix in ("json", "sock"):
-        try:
-            os.unlink("%s/rendezvous-%s-%s.%s" % (base, pid, ticks, suffix))
-        except OSError:
-            pass
 
 
 def peer_uid(channel: socket.socket) -> int:

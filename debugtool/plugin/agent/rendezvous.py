@@ -62,7 +62,8 @@ def read(path: str, uid: int) -> dict[str, Any]:
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != uid or facts.st_mode & 0o022:
             raise ValueError("%s may be somebody else's" % path)
         place = json.loads(file.read(65536).decode("utf-8"))
-    if not isinstance(place, dict):
+    wanted = {"program": str, "socket": str, "pid": int, "started": int}
+    if not isinstance(place, dict) or not all(isinstance(place.get(k), wanted[k]) for k in wanted):
         raise ValueError("%s is no rendezvous" % path)
     return place
 
