@@ -145,6 +145,12 @@ class Endurance:
             else:
                 self.outcome.failed.append(f"{problem} after {ended - sent:.3f} s")
 
+    def tell(self, what: str, facts: Sequence[Facts]) -> None:
+        """Tell how far it is and what was counted last, now and then: a long run that is interrupted has said it."""
+        if len(facts) % TOLD_EVERY == 1:
+            counted = ", ".join(f"{name} {number:g}" for name, number in facts[-1].items())
+            say(f"endurance: {what}; {len(self.outcome.failed)} queries failed; {counted}")
+
     @property
     def host_pid(self) -> int:
         """Give the host's pid: nsenter becomes what it runs."""
@@ -179,10 +185,9 @@ def run_cycles(subject: Endurance, load: Load, cycles: int) -> list[Facts]:
     load.ask(f"rate {RATE}")
     facts = []
     for number in range(cycles):
-        if number % TOLD_EVERY == 0:
-            say(f"endurance: attach {number} of {cycles}; {len(subject.outcome.failed)} queries failed")
         facts.append(subject.cycle(METHODS[number % len(METHODS)]))
         subject.account(load)
+        subject.tell(f"attach {number + 1} of {cycles}", facts)
     return facts
 
 
@@ -193,9 +198,8 @@ def run_restarts(subject: Endurance, load: Load, restarts: int) -> list[Facts]:
         with DapClient(session.wait_for("ready")["port"]) as editor:
             editor.attach({subject.source: [subject.line]})
             for number in range(restarts):
-                if number % TOLD_EVERY == 0:
-                    say(f"endurance: restart {number} of {restarts}; {len(subject.outcome.failed)} queries failed")
                 facts.append(subject.restart(load, session, editor))
+                subject.tell(f"restart {number + 1} of {restarts}", facts)
             editor.disconnect()
         session.stop()
     subject.account(load)

@@ -45,7 +45,7 @@ POINTS: Points = {ELSEWHERE: [breakpoint_line(ELSEWHERE)]}
 _PLUGIN = Path(__file__).with_name("rows_plugin.py")
 _LIMIT_S = 60.0
 _PEER_S = 20.0
-_ATTEMPTS = 5
+_ATTEMPTS = 3
 
 SHARES = {"p50": 0.5, "p99": 0.99}
 
@@ -136,11 +136,7 @@ def measure_listening(subject: Subject, port: int) -> None:
 
 
 def measure_injected(python: Path, bytecode: Path, table: Table, debugpy: Path, rate: str) -> None:
-    """Have debugpy's own --pid attach to a fresh plugin, until it gets in: each time it does not is counted.
-
-    Raises:
-        TimeoutError: It never did.
-    """
+    """Have debugpy's own --pid attach to a fresh plugin, until it gets in: each time it does not is counted."""
     for attempt in range(_ATTEMPTS):
         with queried(python, bytecode, table, "pid") as subject:
             port = free_port()
@@ -158,7 +154,6 @@ def measure_injected(python: Path, bytecode: Path, table: Table, debugpy: Path, 
                     continue
                 subject.note("attach", rate)
                 return
-    raise TimeoutError(f"debugpy --pid did not get into a plugin in {_ATTEMPTS} attempts")
 
 
 def measure_version(version: str, python: Path, rounds: int) -> list[Row]:
@@ -195,7 +190,10 @@ def rows_of(version: str, table: Table) -> list[Row]:
         for state, (words, who, peer) in states.items():
             for share in SHARES:
                 ours, name = table[f"ours {state} {rate} {share}"], f"{version} latency, {rate}, {words}, {share}"
-                rows.append(Row(name, "ms", ours, peer, table[f"{who} {state} {rate} {share}"]))
+                peers = table.find(f"{who} {state} {rate} {share}")
+                if peers is not None and len(peers.values) < len(ours.values):
+                    peers = None  # where debugpy --pid did not get in, there is nothing to compare with
+                rows.append(Row(name, "ms", ours, peer if peers else "", peers))
                 if share == "p50":
                     rows.append(Row(name, "ms", ours, "not attached", table[f"ours untouched {rate} {share}"]))
     hung = table.find("hung")

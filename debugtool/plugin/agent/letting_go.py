@@ -1,19 +1,48 @@
 """What pydevd leaves behind in a target when it goes, and debugtool where it was killed; how each of it is undone.
 
-Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library and pydevd only.
+And what pydevd must not do there. Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library and pydevd only.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
+from _operator import methodcaller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 set_trace = sys.settrace  # pydevd replaces it by one that warns
+
+
+def guard_frames() -> "Any":
+    """Have sys._current_frames() called with the garbage collector off; give the function it was, to be put back.
+
+    CPython 3.11.0 to 3.11.8 make objects there with the list of threads locked. Where that begins a collection, and a
+    finalizer or a callback gives up the GIL, any thread that starts or ends then takes the GIL and waits for that
+    list: the program stands still for good (python/cpython#106883). pydevd calls it whenever an editor connects.
+    """
+    original = sys._current_frames
+    if not (3, 11) <= sys.version_info < (3, 11, 9):
+        return original
+    call = methodcaller("__call__")
+
+    def current_frames() -> "dict[int, Any]":
+        if not gc.isenabled():
+            return original()
+        try:
+            # One call from C, in which the GIL stays here: no other thread's use of gc.disable() comes in between.
+            frames: "dict[int, Any]" = list(map(call, (gc.disable, original, gc.enable)))[1]
+        except BaseException:
+            gc.enable()
+            raise
+        return frames
+
+    sys._current_frames = current_frames
+    return original
 
 
 def patched_modules() -> list[Any]:

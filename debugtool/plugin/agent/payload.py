@@ -103,6 +103,7 @@ class Session:
     def serve(self) -> None:
         """Connect to the session and carry out its commands until it goes away."""
         pid = os.getpid()
+        current_frames = self.undo.guard_frames()
         try:
             with self.connection as channel, channel.makefile("r", encoding="utf-8") as lines:
                 channel.connect(self.arguments["socket"])
@@ -128,6 +129,7 @@ class Session:
         finally:
             self.channel = None
             self.release()
+            sys._current_frames = current_frames
             if "completion" in self.arguments:
                 self.arguments["completion"].withdraw()
             self.undo.tidy(os.path.dirname(self.arguments["socket"]))
