@@ -1,6 +1,7 @@
 """What pydevd leaves behind in a target when it goes, and debugtool where it was killed; how each of it is undone.
 
-And what pydevd must not do there. Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library and pydevd only.
+And what pydevd must not do there. Runs inside targets, loaded by `payload.py`: CPython 3.8 and later, standard library
+and pydevd only.
 """
 
 from __future__ import annotations
