@@ -20,6 +20,7 @@ METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS,
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--allow-remote", is_flag=True, help="Permit a --host that other machines can reach. Dangerous.")
 @click.option("--method", type=click.Choice(METHODS), help="The way in.  [default: the gentlest that works]")
+@click.option("--all", "every", is_flag=True, help="All processes of that name, and the Pythons they started.")
 @click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
 @click.option("--timeout", type=click.FloatRange(1), default=15, show_default=True, help="Seconds for getting in.")
 @click.option("--once", is_flag=True, help="End with the process.  [default: follow its restarts]")
@@ -35,6 +36,7 @@ def attach(
     host: str,
     allow_remote: bool,
     method: str | None,
+    every: bool,
     wait: bool,
     timeout: float,
     once: bool,
@@ -52,6 +54,10 @@ def attach(
     When the plugin ends, crashes or is rebuilt, the session waits for its host to start it again and goes on there: the
     editor stays connected, with its breakpoints. A debug build is armed before its own code runs.
 
+    With --all the editor gets a session for each process of that name and for the Pythons below them (a pool's
+    workers), those that come later included. Without it one process is debugged, and what it starts while an editor
+    is there.
+
     NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
     working directory names it.
 
@@ -59,6 +65,7 @@ def attach(
     Example:
         debugtool attach my-datasource
         debugtool attach --pid 4711 --port 0 --json
+        debugtool attach gunicorn --all
     """
     from debugtool import session
 
@@ -66,7 +73,10 @@ def attach(
     if background:
         session.attach_in_background(report)
         return
-    target = session.wait_for_target(name, pid, report) if wait else session.choose_target(name, pid)
+    if wait:
+        target = session.wait_for_target(name, pid, report, oldest=every)
+    else:
+        target = session.choose_target(name, pid, oldest=every)
     request = session.AttachRequest(
         target,
         host=host,
@@ -75,6 +85,7 @@ def attach(
         allow_remote=allow_remote,
         workspace=False if no_launch_json else workspace,
         timeout_s=timeout,
+        every=every,
         once=once,
         pauses=not no_pause,
     )

@@ -1,6 +1,6 @@
 """Which process: discovery, what executes it, who hosts it, what it listens on."""
 
-from debugtool.processes.find import find_target, find_targets, list_targets, names_of_project
+from debugtool.processes.find import find_family, find_target, find_targets, list_targets, names_of_project
 from debugtool.processes.in_use import directories_in_use
 from debugtool.processes.naming import is_tool
 from debugtool.processes.rows import runtime_words, target_document, target_table
@@ -12,6 +12,7 @@ __all__ = [
     "SuccessorFinder",
     "directories_in_use",
     "examine_file",
+    "find_family",
     "find_target",
     "find_targets",
     "grpc_address",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from debugtool.errors import Ambiguous, NotFound, ProcessGone
 from debugtool.manifest import Manifest, find_manifest
 from debugtool.model import Runtime, Target
 from debugtool.processes.describe import describe
-from debugtool.processes.naming import base_name
+from debugtool.processes.naming import base_name, is_pool_helper
 from debugtool.processes.plugins import Candidate, PluginFinder
 from debugtool.processes.rows import target_document, target_table
-from debugtool.processes.scan import PROC
+from debugtool.processes.scan import PROC, Seen
 from debugtool.processes.table import ProcessTable
 from debugtool.system import printable
 
@@ -63,6 +63,35 @@ def find_targets(
     if not targets and not missing_ok:
         raise _not_found(name or " or ".join(sorted(names)), names, finder, table)
     return targets
+
+
+def find_family(name: str, proc: Path = PROC) -> list[Target]:
+    """List the processes that have a name, and those below them that run the same interpreter: workers of a pool.
+
+    Args:
+        name: As for `find_targets`.
+        proc: Where procfs is mounted.
+
+    Returns:
+        All of them, oldest first; none when nothing of that name runs.
+    """
+    table = ProcessTable(proc)
+    finder = PluginFinder(table)
+    named = _named({name}, finder, table)
+    below = {child.pid: child for one in named for child in _workers(one.seen, one.seen, table)}
+    for pid in _taken(named):
+        below.pop(pid, None)
+    return _described(named + [finder.exactly(child) for child in below.values()], table)
+
+
+def _workers(program: Seen, parent: Seen, table: ProcessTable) -> Iterator[Seen]:
+    for child in table.children(parent):
+        is_python = table.program(child).runtime in (Runtime.CPYTHON, Runtime.FROZEN)
+        # what multiprocessing's fork server forks has its command line
+        is_helper = is_pool_helper(child.argv) and child.argv != parent.argv
+        if is_python and table.is_same_file(program, child) and not is_helper:
+            yield child
+        yield from _workers(program, child, table)
 
 
 def find_target(
@@ -173,6 +202,6 @@ def _ambiguous(name: str, targets: list[Target]) -> Ambiguous:
     return Ambiguous(
         f"{len(targets)} processes are called {name}.",
         why="\n".join(["Each of these has that name:", *target_table(targets)]),
-        next_step=f"Choose one by its number, for example: --pid {targets[-1].pid}",
+        next_step=f"Choose one by its number, for example: --pid {targets[-1].pid}. `attach --all` takes all of them",
         details={"targets": [target_document(target) for target in targets]},
     )

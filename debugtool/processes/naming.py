@@ -11,6 +11,7 @@ from debugtool.manifest import strip_platform
 
 _PYTHON = re.compile(r"(python|pypy)[\d.]*[a-z]*(\.exe)?", re.IGNORECASE)
 _SHELLS = frozenset({"sh", "ash", "bash", "dash", "ksh", "zsh", "busybox"})
+_POOL_HELPERS = ("resource_tracker", "forkserver")
 _DEBUGGERS = frozenset({"dlv", "gdb", "gdbserver", "lldb", "lldb-server", "py-spy", "strace", "rr"})
 
 
@@ -163,3 +164,8 @@ def is_tool(argv: Sequence[str]) -> bool:
     """Tell whether a command line is that of a debugger, or of debugtool itself: no plugin, whatever it is called."""
     command = understand(argv)
     return is_debugger(command) or is_our_own(command)
+
+
+def is_pool_helper(argv: Sequence[str]) -> bool:
+    """Tell whether this is a process that multiprocessing starts for itself and no code of the program's."""
+    return any(f"multiprocessing.{module} import main" in text for text in argv for module in _POOL_HELPERS)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
 from debugtool.relay.journal import Entry, Journal
+from debugtool.relay.others import configuration_for
 from debugtool.relay.pauses import Pause, WatchedThreads
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,9 @@ class Exchange(Protocol):
 
     async def close_debugger(self, client: ClientSession) -> None:
         """Take the client's debugger back and let the process go. Nothing happens when it has none."""
+
+    def take_configured(self, client: ClientSession) -> None:
+        """Take note that the client has said all that it has to say before its process may run."""
 
     def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
         """Take note that the client's process stands still, or (None) runs on."""
@@ -271,6 +275,7 @@ class ClientSession:
         self.is_configured = True
         if self._debugger is not None:
             self._tell_held_back()
+        self._exchange.take_configured(self)
 
     async def _finish_configuration(self) -> str | None:
         """Tell the debugger that it knows all; give why that failed. A process that ends meanwhile is no failure."""
@@ -358,22 +363,13 @@ class ClientSession:
         else:
             self._held_back.append(translated)
 
-    def notify_of_child(self, pid: int, host: str, port: int) -> None:
-        """Tell the client that a child process waits for it: it opens one more session, with `subProcessId`.
-
-        Args:
-            pid: The child.
-            host: Where the relay listens, with `port`; the client may know another way there (a forwarded port).
-            port: See `host`.
+    def notify_of_process(self, pid: int, name: str, host: str, port: int) -> None:
+        """Ask the client to open one more session, see `configuration_for`.
 
         Source:
             DAP `startDebugging`; debugpy's own `debugpyAttach` event for clients that do not know that.
         """
-        drop = {"processId", "listen", "preLaunchTask", "postDebugTask", "request", "restart", "args", "processName"}
-        body: dict[str, Any] = {k: v for k, v in (self.start_arguments or {}).items() if k not in drop}
-        body |= {"name": f"Subprocess {pid}", "subProcessId": pid, "type": "debugpy"}
-        connect = body.get("connect")
-        body["connect"] = {"host": host, "port": port, **(connect if isinstance(connect, dict) else {})}
+        body = configuration_for(self.start_arguments or {}, pid, name, host, port)
         if self._initialize.get("supportsStartDebuggingRequest"):
             arguments = {"request": "attach", "configuration": body}
             self._stream.send({"type": "request", "command": "startDebugging", "arguments": arguments})

@@ -19,18 +19,17 @@ from debugtool.debuggers import (
     DelveTarget,
     TargetDebugger,
     Tasks,
-    let_run,
 )
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.relay.client import FIRST_MESSAGE_S, ClientSession
 from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
+from debugtool.relay.others import OtherProcesses
 from debugtool.relay.pauses import Pause
 from debugtool.relay.sources import FrozenSources
 from debugtool.system import explain_bind, loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
-_CHILD_WAITS_S = 10.0  # how long a new child process waits for the editor's session before it runs undebugged
 _EXIT_S = (
     10.0  # from the end of a debugger's connection to that of its process (exit handlers), which the session tells
 )
@@ -82,9 +81,9 @@ class Relay:
         self._on_pause = on_pause
         self._paused: ClientSession | None = None  # whose pause was told
         self._main: ClientSession | RpcClient | None = None
-        self._children: dict[int, DebuggerChannel] = {}  # waiting for the editor to open a session for them
+        self._others = OtherProcesses(self._offer)
         self._sessions: set[ClientSession | RpcClient] = set()
-        # what each attached client has: a child's pid (None: the target itself) and the channel to its debugger
+        # what each attached client has: another process's pid (None: the target itself), the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
         self._closing = asyncio.Event()
         self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
@@ -107,9 +106,7 @@ class Relay:
         self._server.close()
         self._closing.set()
         await self.hang_up("debugtool ended")
-        for pid, channel in list(self._children.items()):
-            await let_run(channel, pid)
-        self._children.clear()
+        await self._others.close()
         await self._tasks.close(grace_s=5)
 
     async def hang_up(self, why: str) -> None:
@@ -129,6 +126,28 @@ class Relay:
         self.debugger = debugger
         if isinstance(self._main, ClientSession):
             await self._restore(self._main, debugger)
+
+    def add_instance(self, debugger: TargetDebugger, sources: FrozenSources | None = None) -> None:
+        """Put one more process behind the port, of the target's own user, see `serve_target`.
+
+        The editor is asked to open a session of its own for it, now and whenever one has come.
+        """
+        debugger.on_child = self._on_child
+        self._others.add_instance(debugger, sources)
+
+    async def remove_instance(self, pid: int, text: str) -> None:
+        """Take a process away that has ended, or is to be let go; its client is told `text` and sent away."""
+        clients = [client for client, (held, _) in self._held.items() if held == pid]
+        for client in clients:
+            await client.hang_up(text)
+            await client.gone.wait()
+        self._others.remove_instance(pid)
+
+    @property
+    def debugged_pids(self) -> set[int]:
+        """The processes that a client has: children of theirs come to the relay by themselves."""
+        main = {self.debugger.target.pid} if self.debugger else set()
+        return {pid for held, _ in self._held.values() for pid in ({held} if held is not None else main)}
 
     async def lose_target(self, text: str) -> None:
         """Take the target away, which has ended; clients are told `text` and stay, waiting for the next one.
@@ -228,7 +247,16 @@ class Relay:
 
     def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """See Exchange.complete."""
-        return self._sources.complete(arguments) if self._sources else (arguments, [])
+        pid = arguments.get("subProcessId")
+        sources = self._sources
+        if isinstance(pid, int) and self._others.is_instance(pid):
+            sources = self._others.sources_of(pid)
+        return sources.complete(arguments) if sources else (arguments, [])
+
+    def take_configured(self, client: ClientSession) -> None:
+        """See Exchange.take_configured."""
+        if client is self._main:
+            self._others.offer_instances()
 
     def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
         """See Exchange.take_pause."""
@@ -255,9 +283,7 @@ class Relay:
         """See Exchange.open_debugger."""
         if child_pid is None:
             return await self._open_target(client, own_code)
-        channel = self._children.pop(child_pid, None)
-        if channel is None:
-            raise DebugtoolError(f"No child process {child_pid} waits for a debugger.", why="It ended, or runs on.")
+        channel = await self._others.connect(child_pid, own_code)
         self._hold(client, child_pid, channel)
         return channel
 
@@ -310,11 +336,10 @@ class Relay:
         if client is self._main:
             await self._close_target(client)
             return
-        _, channel = self._held.pop(client, (None, None))
-        if channel is not None:
-            with contextlib.suppress(TimeoutError):
-                await channel.request("disconnect", {"terminateDebuggee": False}, timeout_s=2)
-            await channel.close()
+        pid, channel = self._held.pop(client, (None, None))
+        if channel is not None and pid is not None:
+            await self._others.release(pid, channel)
+        client.gone.set()
 
     async def _close_target(self, client: ClientSession | RpcClient) -> None:
         try:
@@ -328,22 +353,19 @@ class Relay:
             self._main = None
             client.gone.set()
             self._on_client(False)
+            for other, (pid, _) in list(self._held.items()):  # one Stop ends what one F5 began
+                if pid is not None and self._others.is_instance(pid):
+                    await other.hang_up("the editor left")
 
     def _on_child(self, pid: int, parent: int, channel: DebuggerChannel) -> None:
-        self._tasks.start(self._offer_child(pid, channel))
+        self._tasks.start(self._others.offer_child(pid, channel))
 
-    async def _offer_child(self, pid: int, channel: DebuggerChannel) -> None:
+    def _offer(self, pid: int, name: str) -> asyncio.Event | None:
         client = self._main
         if not isinstance(client, ClientSession) or not client.wants_children:
-            await let_run(channel, pid)
-            return
-        self._children[pid] = channel
-        client.notify_of_child(pid, _reachable(self.host), self.port)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(client.left.wait(), _CHILD_WAITS_S)
-        if self._children.pop(pid, None) is not None:
-            log.warning("child process %d runs undebugged: the editor opened no session for it", pid)
-            await let_run(channel, pid)
+            return None
+        client.notify_of_process(pid, name, _reachable(self.host), self.port)
+        return client.left
 
 
 def _reachable(host: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import os
 import signal
 import time
 
@@ -17,6 +16,7 @@ from debugtool.session.arming import debugger_on, find_sources, refuse_unsupport
 from debugtool.session.configuration import write_configuration
 from debugtool.session.ending import DebuggerGone, Stop, Stopped, stop_signals, until_exit_or_stop
 from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_of
+from debugtool.session.instances import Instances
 from debugtool.session.pauses import PauseNotices
 from debugtool.session.permission import permission_for
 from debugtool.session.report import Report
@@ -97,7 +97,10 @@ class _Session:
             system.fault_point("listening")
             self._relay = relay
             with self._registration:
-                return await self._serve_all()
+                if not request.every:
+                    return await self._serve_all()
+                async with Instances(request, relay, self._report, lambda: self.target if self._is_ready else None):
+                    return await self._serve_all()
 
     async def _restart(self) -> None:
         """Have the process restarted, as an editor's "restart" asks for; the session follows.
@@ -195,18 +198,8 @@ class _Session:
 
     def _register(self, method: str) -> None:
         """Write the session's record, or write it anew; it stands until the end of the session."""
-        target = self.target
-        record = system.SessionRecord(
-            relay_pid=os.getpid(),
-            relay_started=system.start_ticks(os.getpid()) or 0,
-            target_pid=target.pid,
-            target_started=system.start_ticks(target.pid) or 0,
-            target_name=target.name,
-            host=self._relay.host,
-            port=self._relay.port,
-            method=method,
-        )
-        if target is self._request.target:
+        record = system.SessionRecord.of(self.target, self._relay.host, self._relay.port, method)
+        if self.target is self._request.target:
             self._registration.enter_context(system.registered(record))
         else:
             system.write_record(record)

@@ -29,7 +29,7 @@ def find_session(name: str | None) -> system.SessionRecord:
             why=f"running sessions of this user: {others}",
             next_step="start one with debugtool attach",
         )
-    if len(wanted) > 1:
+    if len({s.relay_pid for s in wanted}) > 1:
         rows = "\n".join(f"pid {s.target_pid}  {s.target_name}  {s.host}:{s.port}" for s in wanted)
         raise Ambiguous("Several debug sessions are meant.", why=rows, next_step="name one by its pid")
     return wanted[0]

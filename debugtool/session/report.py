@@ -91,7 +91,16 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return "An editor is connected." if fields["connected"] else "The editor has left; the plugin runs on."
         case "detached":
             return "Detached."
+        case "instance":
+            return _INSTANCE[str(fields["state"])].format(**fields)
     return _restart_text(event, fields) or _pause_text(event, fields)
+
+
+_INSTANCE = {
+    "armed": "Beside it: {name} (pid {pid}).",
+    "ended": "{name} (pid {pid}) ended.",
+    "left": "{what} {why}",
+}
 
 
 def _restart_text(event: str, fields: dict[str, object]) -> str:

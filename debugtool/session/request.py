@@ -19,6 +19,7 @@ class AttachRequest:
         allow_remote: Whether `host` may be an address that others can reach.
         workspace: Directory whose launch.json is written; None finds it, False writes none.
         timeout_s: How long a target may take to become ready and to let us in.
+        every: Whether the other processes of the target's name, and the Pythons below them, are debugged with it.
         once: Whether the session ends with the process; else it goes on in the one that comes after it.
         pauses: Whether a plugin that keeps ending right after its start is left alone for a while.
     """
@@ -30,5 +31,6 @@ class AttachRequest:
     allow_remote: bool = False
     workspace: Path | bool | None = None
     timeout_s: float = 15.0
+    every: bool = False
     once: bool = False
     pauses: bool = True

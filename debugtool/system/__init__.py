@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         SessionRecord,
         find_sessions,
         registered,
+        registered_beside,
         sole_session,
         write_record,
     )
@@ -85,6 +86,7 @@ __all__ = [
     "python_version_in",
     "read_scope",
     "registered",
+    "registered_beside",
     "socket_inodes",
     "sole_session",
     "start_ticks",
@@ -119,7 +121,7 @@ _HOMES = {
     "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
-    "sessions": ("SessionRecord", "find_sessions", "registered", "sole_session", "write_record"),
+    "sessions": ("SessionRecord", "find_sessions", "registered", "registered_beside", "sole_session", "write_record"),
     "tcp": (
         "Listener",
         "TcpSocket",

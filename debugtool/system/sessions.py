@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from debugtool.model import Target
 from debugtool.plugin.agent import paths
 from debugtool.system.process_facts import process_state, start_ticks
 
@@ -38,6 +39,20 @@ class SessionRecord:
     port: int
     method: str
 
+    @classmethod
+    def of(cls, target: Target, host: str, port: int, method: str) -> SessionRecord:
+        """Make the record of a session of this process."""
+        return cls(
+            relay_pid=os.getpid(),
+            relay_started=start_ticks(os.getpid()) or 0,
+            target_pid=target.pid,
+            target_started=start_ticks(target.pid) or 0,
+            target_name=target.name,
+            host=host,
+            port=port,
+            method=method,
+        )
+
 
 def _directory() -> Path:
     return Path(paths.make_runtime_dir(os.geteuid()))
@@ -57,13 +72,31 @@ def registered(record: SessionRecord) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def registered_beside(record: SessionRecord) -> Iterator[None]:
+    """Keep one more record of a session, for another process that it debugs, for as long as the block runs.
+
+    Raises:
+        OSError: The runtime directory cannot be written.
+    """
+    path = _write(record, f"session-{record.relay_pid}-{record.target_pid}.json")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def write_record(record: SessionRecord) -> Path:
     """Write a session's record, in the place of the one before: its target is another process after a restart.
 
     Raises:
         OSError: The runtime directory cannot be written.
     """
-    path = _directory() / f"session-{record.relay_pid}.json"
+    return _write(record, f"session-{record.relay_pid}.json")
+
+
+def _write(record: SessionRecord, name: str) -> Path:
+    path = _directory() / name
     beside = path.with_suffix(".new")
     beside.write_text(json.dumps(asdict(record)))
     beside.rename(path)

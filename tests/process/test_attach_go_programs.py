@@ -36,10 +36,13 @@ class Asked:
         assert self.lines.next() == "abab\n"
 
 
-@contextlib.contextmanager
-def asked(*flags: str, name: str = "asked") -> Iterator[Asked]:
+def build_asked(*flags: str, name: str = "asked") -> Path:
     find_dlv()
-    program = build_plugin(name, *flags, package="./cmd/asked")
+    return build_plugin(name, *flags, package="./cmd/asked")
+
+
+@contextlib.contextmanager
+def running_asked(program: Path) -> Iterator[Asked]:
     pipe = subprocess.PIPE
     with subprocess.Popen([program], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -49,7 +52,7 @@ def asked(*flags: str, name: str = "asked") -> Iterator[Asked]:
 
 
 def test_a_program_built_with_trimpath_names_its_sources_by_module(tmp_path: Path) -> None:
-    with asked(DEBUG, "-trimpath", name="asked_trimpath") as target:
+    with running_asked(build_asked(DEBUG, "-trimpath", name="asked_trimpath")) as target:
         printed = run_debugtool("launch-json", "asked_trimpath", "--workspace", MODULE, "--print").stdout
         paths = json.loads(printed)["substitutePath"]
         assert paths == [{"from": "${workspaceFolder}", "to": "debugtool/tests/gohost"}]
@@ -70,7 +73,7 @@ def test_a_program_built_with_trimpath_names_its_sources_by_module(tmp_path: Pat
 
 
 def test_a_panic_while_no_editor_is_there_ends_the_program_as_ever() -> None:
-    with asked(DEBUG) as target:
+    with running_asked(build_asked(DEBUG)) as target:
         with attached("--pid", target.process.pid, "--once", env=delve_environment()) as session:
             session.wait_for("ready")
             target.assert_answer()
@@ -85,7 +88,7 @@ def test_a_panic_while_no_editor_is_there_ends_the_program_as_ever() -> None:
 
 def test_delve_is_forbidden_to_trace() -> None:
     """GIVEN a seccomp filter, which only delve's own attempt runs into THEN its refusal is told in our words."""
-    with asked(DEBUG) as target:
+    with running_asked(build_asked(DEBUG)) as target:
         through = [sys.executable, str(Path(__file__).parents[1] / "targets" / "forbid_ptrace.py")]
         done = run_debugtool(
             "attach", "--pid", target.process.pid, "--port", 0, through=through, env=delve_environment()

@@ -53,6 +53,9 @@ class Stage:
             raise self.refusal
         return self.channel
 
+    def take_configured(self, client: ClientSession) -> None:
+        pass
+
     def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
         self.pauses.append(pause)
 
@@ -311,7 +314,7 @@ def test_a_child_is_offered_by_the_way_the_editor_came() -> None:
     async def scene(played: Stage) -> None:
         launch = {"name": "mine", "connect": {"host": "tunnel", "port": 9}, "justMyCode": False, "processId": 1}
         await played.attach({**launch, "restart": True, "request": "attach"})
-        played.session.notify_of_child(4711, "127.0.0.1", 3222)
+        played.session.notify_of_process(4711, "Subprocess 4711", "127.0.0.1", 3222)
         offer = await played.take()
         assert offer["event"] == "debugpyAttach"
         assert offer["body"] == {
@@ -330,7 +333,7 @@ def test_a_child_is_offered_by_start_debugging_to_an_editor_that_knows_it() -> N
     async def scene(played: Stage) -> None:
         await played.attach(supportsStartDebuggingRequest=True)
         assert played.session.wants_children
-        played.session.notify_of_child(4711, "127.0.0.1", 3222)
+        played.session.notify_of_process(4711, "Subprocess 4711", "127.0.0.1", 3222)
         offer = await played.take()
         assert (offer["type"], offer["command"], offer["arguments"]["request"]) == (
             "request",

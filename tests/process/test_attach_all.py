@@ -1,0 +1,211 @@
+"""`debugtool attach --all`: other instances and workers behind the one port, each a session of the editor's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attach_driver import AttachSession, attached, run_debugtool, running_worker
+from dap_client import DapClient, Message
+from debug_driver import DEBUGGEE, Debuggee, line_of
+from go_driver import delve_environment, delves_on
+from test_attach_go_programs import BREAK_LINE, DEBUG, SOURCE, build_asked, running_asked
+
+from debugtool.plugin.agent import paths
+
+POOL = DEBUGGEE.with_name("pool.py")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """A debuggee of a name that nothing else on this machine has."""
+    path = tmp_path / f"several{os.getpid()}.py"
+    shutil.copy(DEBUGGEE, path)
+    return path
+
+
+@contextlib.contextmanager
+def running(program: Path) -> Iterator[Debuggee]:
+    with running_worker(script=program) as worker:
+        yield Debuggee(worker)
+
+
+def wait_for_instance(session: AttachSession, pid: int, state: str = "armed") -> None:
+    while (event := session.wait_for("instance"))["pid"] != pid or event["state"] != state:
+        assert event["state"] != "left", event
+
+
+def offered(editor: DapClient) -> Message:
+    """Wait for the next process that the editor is asked to open a session for; give that session's configuration."""
+    deadline = time.monotonic() + editor.timeout_s
+    while not editor.requests:
+        editor.request("threads")  # reads what has come meanwhile
+        assert time.monotonic() < deadline
+    request = editor.requests.pop(0)
+    assert (request["command"], request["arguments"]["request"]) == ("startDebugging", "attach")
+    configuration: Message = request["arguments"]["configuration"]
+    return configuration
+
+
+def open_session(configuration: Message, breakpoints: dict[Any, Any]) -> DapClient:
+    where = configuration.get("connect") or configuration
+    client = DapClient(where["port"], where["host"])
+    client.attach(breakpoints, **configuration)
+    return client
+
+
+def begin(session: AttachSession, breakpoints: dict[Any, Any], **arguments: Any) -> DapClient:
+    editor = DapClient(session.port)
+    editor.attach(breakpoints, initialize={"supportsStartDebuggingRequest": True}, **arguments)
+    return editor
+
+
+def stop_in(client: DapClient, target: Debuggee, program: Path) -> None:
+    """Have a target stop in its client's session, and go on."""
+    target.begin("double", 21)
+    stop = client.wait_for_stop()
+    frame = client.stack(stop["threadId"])[0]
+    assert (frame["source"]["path"], frame["line"]) == (str(program), line_of("INSIDE"))
+    client.resume(stop["threadId"])
+    assert target.result() == 42
+
+
+def left_of(session: AttachSession) -> list[Path]:
+    base = Path(paths.runtime_dir(os.geteuid()))
+    pid = session.process.pid
+    return [*base.glob(f"session-{pid}-*"), *base.glob(f"session-{pid}.*"), *base.glob(f"rendezvous-{pid}-*")]
+
+
+def test_one_f5_debugs_every_instance_and_one_stop_ends_it(program: Path) -> None:
+    marks = {program: [line_of("INSIDE")]}
+    with running(program) as first, running(program) as second:
+        several = run_debugtool("attach", program.stem, "--port", 0)
+        assert (several.returncode, "--all" in several.stderr) == (6, True), several.stderr
+        with attached(program.stem, "--all") as session:
+            assert session.wait_for("target")["pid"] == first.pid
+            wait_for_instance(session, second.pid)
+            with begin(session, marks) as editor:
+                configuration = offered(editor)
+                assert (configuration["subProcessId"], configuration["type"]) == (second.pid, "debugpy")
+                with open_session(configuration, marks) as other:
+                    stop_in(editor, first, program)
+                    stop_in(other, second, program)
+                    second.begin("double", 21)
+                    other.wait_for_stop()
+                    editor.disconnect()
+                    other.wait_for("terminated")
+                assert second.result() == 42
+            first.wait_until_untraced()
+            second.wait_until_untraced()
+            again = run_debugtool("attach", "--pid", second.pid, "--port", 0, "--no-launch-json")
+            assert (again.returncode, "Attached already" in again.stderr) == (0, True), again.stderr
+            assert run_debugtool("detach", second.pid).returncode == 0
+            assert session.process.wait(60) == 0
+        assert left_of(session) == []
+        first.assert_untraced()
+        second.assert_untraced()
+        assert (first.tracer(), second.tracer()) == (0, 0)
+
+
+def test_instances_come_and_go_while_the_editor_stays(program: Path) -> None:
+    marks = {program: [line_of("INSIDE")]}
+    with running(program) as first, attached(program.stem, "--all") as session, begin(session, marks) as editor:
+        for _ in range(2):
+            with running(program) as second:
+                wait_for_instance(session, second.pid)
+                with open_session(offered(editor), marks) as other:
+                    stop_in(other, second, program)
+                    second.process.kill()
+                    other.wait_for("terminated")
+            wait_for_instance(session, second.pid, "ended")
+        stop_in(editor, first, program)
+        editor.disconnect()
+        assert session.stop() == 0
+        first.assert_untraced()
+
+
+def test_all_are_let_go_when_debugtool_is_killed(program: Path) -> None:
+    marks = {program: [line_of("INSIDE")]}
+    with running(program) as first, running(program) as second, attached(program.stem, "--all") as session:
+        wait_for_instance(session, second.pid)
+        with begin(session, marks) as editor, open_session(offered(editor), marks) as other:
+            second.begin("double", 21)
+            other.wait_for_stop()
+            session.process.send_signal(signal.SIGKILL)
+            session.process.wait(60)
+        assert second.result() == 42
+        first.wait_until_untraced()
+        second.wait_until_untraced()
+        with attached(program.stem, "--all") as next_one:
+            wait_for_instance(next_one, second.pid)
+            assert next_one.stop() == 0
+        assert left_of(session) == []
+
+
+def test_the_workers_of_a_pool_that_was_there_before(tmp_path: Path) -> None:
+    program = tmp_path / f"pool{os.getpid()}.py"
+    shutil.copy(POOL, program)
+    line = line_of("IN WORKER", POOL)
+    with running_worker(script=program, python=sys.executable) as pool, attached("--pid", pool.pid, "--all") as session:
+        workers = {session.wait_for("instance")["pid"] for _ in range(2)}
+        with begin(session, {}) as editor, contextlib.ExitStack() as sessions:
+            opened = [offered(editor) for _ in workers]
+            assert {configuration["subProcessId"] for configuration in opened} == workers
+            clients = [sessions.enter_context(open_session(one, {program: [line]})) for one in opened]
+            pool.send(21)
+            client, thread = next((client, thread) for client in clients if (thread := stopped_thread(client)))
+            assert client.evaluate("number", client.stack(thread)[0]) == "21"
+            client.resume(thread)
+            result, pid = json.loads(pool.lines.next())
+            assert (result, pid in workers) == (42, True)
+        assert session.stop() == 0
+        pool.send(4)
+        assert json.loads(pool.lines.next())[0] == 8
+
+
+def stopped_thread(client: DapClient) -> int | None:
+    """Give the thread that has stopped in a client's process, None where it is another process that stopped."""
+    client.timeout_s, before = 2, client.timeout_s
+    try:
+        thread: int = client.wait_for_stop()["threadId"]
+    except TimeoutError:
+        return None
+    finally:
+        client.timeout_s = before
+    return thread
+
+
+def test_two_instances_in_go(tmp_path: Path) -> None:
+    name = f"asked{os.getpid()}"
+    marks = {SOURCE: [BREAK_LINE]}
+    program = tmp_path / name
+    shutil.copy(build_asked(DEBUG), program)
+    with running_asked(program) as first, running_asked(program) as second:
+        with attached(name, "--all", env=delve_environment()) as session:
+            session.wait_for("ready")
+            wait_for_instance(session, second.process.pid)
+            with begin(session, marks, type="go", mode="remote", request="attach") as editor:
+                configuration = offered(editor)
+                assert configuration["type"] == "go"
+                with open_session(configuration, marks) as other:
+                    for client, target in ((editor, first), (other, second)):
+                        target.say("ab")
+                        stop = client.wait_for_stop()
+                        assert client.stack(stop["threadId"])[0]["line"] == BREAK_LINE
+                        client.resume(stop["threadId"])
+                        assert target.lines.next() == "abab\n"
+                    editor.disconnect()
+                    other.wait_for("terminated")
+            assert session.stop() == 0
+        for target in (first, second):
+            target.assert_answer()
+            assert delves_on(target.process.pid) == []
