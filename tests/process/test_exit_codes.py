@@ -111,7 +111,8 @@ def test_6_ambiguous(tmp_path: Path) -> None:
         result = attach("both_alike")
         lines = errors(result)
         assert lines[:2] == ["Error: 2 processes are called both_alike.", "  why:  Each of these has that name:"]
-        assert lines[-1] == f"  next: Choose one by its number, for example: --pid {other.pid}"
+        choose = f"Choose one by its number, for example: --pid {other.pid}"
+            assert lines[-1] == f"  next: {choose}. `attach --all` takes all of them"
         assert result.returncode == ExitCode.AMBIGUOUS
 
 
