@@ -267,7 +267,8 @@ def test_several_processes_of_one_name(tmp_path: Path) -> None:
         assert lines[0] == "Error: 2 processes are called one_of_many."
         assert lines[1] == "  why:  Each of these has that name:"
         assert {str(one.pid), str(other.pid)} == {word for line in lines[3:5] for word in line.split()[:1]}
-        assert lines[-1] == f"  next: Choose one by its number, for example: --pid {other.pid}"
+        choose = f"Choose one by its number, for example: --pid {other.pid}"
+        assert lines[-1] == f"  next: {choose}. `attach --all` takes all of them"
         assert result.returncode == 6
         with attached("--pid", one.pid) as session:
             session.wait_for("ready")

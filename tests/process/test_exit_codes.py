@@ -112,7 +112,7 @@ def test_6_ambiguous(tmp_path: Path) -> None:
         lines = errors(result)
         assert lines[:2] == ["Error: 2 processes are called both_alike.", "  why:  Each of these has that name:"]
         choose = f"Choose one by its number, for example: --pid {other.pid}"
-            assert lines[-1] == f"  next: {choose}. `attach --all` takes all of them"
+        assert lines[-1] == f"  next: {choose}. `attach --all` takes all of them"
         assert result.returncode == ExitCode.AMBIGUOUS
 
 

@@ -224,7 +224,8 @@ def test_several_builds_are_ambiguous_and_shown_as_a_table(start: Start, project
     assert lines[0] == f"Error: 2 processes are called {executable(project)}."
     assert lines[2].split()[:2] == ["PID", "NAME"]
     assert [int(line.split()[0]) for line in lines[3:5]] == pids
-    assert lines[5] == f"  next: Choose one by its number, for example: --pid {pids[1]}"
+    choose = f"Choose one by its number, for example: --pid {pids[1]}"
+    assert lines[5] == f"  next: {choose}. `attach --all` takes all of them"
     assert find_target("anything", pid=pids[0]).pid == pids[0]
 
 
