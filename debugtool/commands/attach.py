@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from pathlib import Path
 
@@ -22,6 +23,8 @@ METHODS = ("agent", "remote_exec", "ptrace", "gdb")  # debugtool.inject.METHODS,
 @click.option("--method", type=click.Choice(METHODS), help="The way in.  [default: the gentlest that works]")
 @click.option("--all", "every", is_flag=True, help="All processes of that name, and the Pythons they started.")
 @click.option("--wait", is_flag=True, help="Wait until the plugin appears.")
+@click.option("--wait-at-start", is_flag=True, help="Hold each start of a debug build for the editor's breakpoints.")
+@click.option("--hold", type=click.FloatRange(0, 55), default=50, hidden=True, help="Seconds, for --wait-at-start.")
 @click.option("--timeout", type=click.FloatRange(1), default=15, show_default=True, help="Seconds for getting in.")
 @click.option("--once", is_flag=True, help="End with the process.  [default: follow its restarts]")
 @click.option("--no-pause", is_flag=True, help="Follow at once a plugin that keeps ending right after its start.")
@@ -38,6 +41,8 @@ def attach(
     method: str | None,
     every: bool,
     wait: bool,
+    wait_at_start: bool,
+    hold: float,
     timeout: float,
     once: bool,
     no_pause: bool,
@@ -58,6 +63,10 @@ def attach(
     workers), those that come later included. Without it one process is debugged, and what it starts while an editor
     is there.
 
+    With --wait-at-start a debug build is held at each start, before its own code, until an editor has set its
+    breakpoints, for 50 s at most: a host waits 60 s for the handshake line. A plugin on debugtool.plugin then stops
+    after that line and before its first request. With --wait the first start is held too.
+
     NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
     working directory names it.
 
@@ -66,6 +75,7 @@ def attach(
         debugtool attach my-datasource
         debugtool attach --pid 4711 --port 0 --json
         debugtool attach gunicorn --all
+        debugtool attach my-datasource --wait --wait-at-start
     """
     from debugtool import session
 
@@ -73,12 +83,10 @@ def attach(
     if background:
         session.attach_in_background(report)
         return
-    if wait:
-        target = session.wait_for_target(name, pid, report, oldest=every)
-    else:
-        target = session.choose_target(name, pid, oldest=every)
-    request = session.AttachRequest(
-        target,
+    if every and wait_at_start:
+        raise click.UsageError("--wait-at-start holds one plugin's starts; leave --all out.")
+    request_for = functools.partial(
+        session.AttachRequest,
         host=host,
         port=port,
         method=method,
@@ -88,6 +96,15 @@ def attach(
         every=every,
         once=once,
         pauses=not no_pause,
+        hold_s=hold if wait_at_start else None,
     )
-    if session.run_attach(request, report) is signal.SIGINT:
+    if wait_at_start:
+        ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait)
+    else:
+        if wait:
+            target = session.wait_for_target(name, pid, report, oldest=every)
+        else:
+            target = session.choose_target(name, pid, oldest=every)
+        ended_by = session.run_attach(request_for(target), report)
+    if ended_by is signal.SIGINT:
         click.get_current_context().exit(int(ExitCode.INTERRUPTED))

@@ -6,10 +6,10 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 from collections.abc import Callable
 
+from debugtool.plugin.debugger import let_threads_run
 from debugtool.plugin.service_threads import hide_from_debugger
 
 # The host kills 2 s after it has closed the connection (wire-spec 1.10); leave room for a busy machine.
@@ -42,7 +42,7 @@ class Ending:
             self._begun.set()
         self._wake()
         _start_hidden_thread("plugin-end", self._end_in_time)
-        _let_go_of_stopped_threads()
+        let_threads_run()
 
     def wait(self) -> None:
         """Wait until the end has begun."""
@@ -100,14 +100,6 @@ class Ending:
 
 def _take_no_notice(number: int, frame: object) -> None:
     pass
-
-
-def _let_go_of_stopped_threads() -> None:
-    """Have debugtool's debugger, if it is in this process, let the threads run that stand at a breakpoint."""
-    session = getattr(sys.modules.get("pydevd"), "debugtool_session", None)
-    with contextlib.suppress(Exception):  # the end goes on whatever becomes of a debugger
-        if session is not None:
-            session.let_end()
 
 
 def _default_signals() -> None:

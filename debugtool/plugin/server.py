@@ -26,6 +26,7 @@ os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 import grpc
 
 from debugtool.plugin import handshake, stdout
+from debugtool.plugin.debugger import stop_at_start
 from debugtool.plugin.ending import Ending
 from debugtool.plugin.handshake import HostSettings
 from debugtool.plugin.host_services import HostServices
@@ -52,9 +53,10 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
     ending.begin_on_signals()
     if options.end_with_host:
         ending.begin_with_host()
+    may_serve = threading.Event()
     pools = Pools(
-        workers=ThreadPoolExecutor(options.workers, "plugin-worker"),
-        streams=ThreadPoolExecutor(_STREAMS, "plugin-stream"),
+        workers=ThreadPoolExecutor(options.workers, "plugin-worker", initializer=may_serve.wait),
+        streams=ThreadPoolExecutor(_STREAMS, "plugin-stream", initializer=may_serve.wait),
         control=ThreadPoolExecutor(_CONTROL_THREADS, "plugin-control", initializer=hide_current_thread),
     )
     server = grpc.server(
@@ -71,8 +73,11 @@ def run(plugin: Any, settings: HostSettings, options: Options) -> None:
     try:
         _start_hidden(server)
         _announce(settings, address)
+        stop_at_start()
+        may_serve.set()
         ending.wait()
     finally:
+        may_serve.set()
         ending.begin()  # it has, unless we could not even start
         _finish(plugin, server, pools, address)
 

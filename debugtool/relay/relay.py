@@ -30,9 +30,7 @@ from debugtool.system import explain_bind, loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
-_EXIT_S = (
-    10.0  # from the end of a debugger's connection to that of its process (exit handlers), which the session tells
-)
+_EXIT_S = 10.0  # from the end of a debugger's connection to that of its process, of which the session tells us
 
 
 class Relay:
@@ -86,6 +84,7 @@ class Relay:
         # what each attached client has: another process's pid (None: the target itself), the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
         self._closing = asyncio.Event()
+        self._configured = asyncio.Event()  # some client has been, since it was cleared
         self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
         self._tasks = Tasks()
 
@@ -164,6 +163,12 @@ class Relay:
         if channel is not None:
             await channel.close()  # what was asked is answered by that; a child of the target may hold its end open
         client.lose_debugger(text)
+
+    async def wait_until_configured(self) -> None:
+        """Wait until an editor has the target, with all its breakpoints set."""
+        while not (isinstance(self._main, ClientSession) and self._main.is_configured):
+            self._configured.clear()
+            await self._configured.wait()
 
     def say(self, text: str) -> None:
         """Show the user a line in the editor's debug console, if one is connected."""
@@ -255,6 +260,7 @@ class Relay:
 
     def take_configured(self, client: ClientSession) -> None:
         """See Exchange.take_configured."""
+        self._configured.set()
         if client is self._main:
             self._others.offer_instances()
 
@@ -325,7 +331,6 @@ class Relay:
     async def _hang_up_when_closed(self, client: ClientSession, channel: DebuggerChannel, *, follows: bool) -> None:
         await channel.closed.wait()
         if follows and self._held.get(client, (None, None))[1] is channel:
-            # where its process has ended, `lose_target` is called meanwhile
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _EXIT_S)
         if self._held.get(client, (None, None))[1] is channel:

@@ -2,7 +2,7 @@
 
 from debugtool.session.attach import attach
 from debugtool.session.choose import choose_target, wait_for_target
-from debugtool.session.command import attach_in_background, run_attach
+from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start
 from debugtool.session.detach import detach, find_session
 from debugtool.session.report import Report, event_text, reporter
 from debugtool.session.request import AttachRequest
@@ -21,5 +21,6 @@ __all__ = [
     "project_entry",
     "reporter",
     "run_attach",
+    "run_attach_at_start",
     "wait_for_target",
 ]

@@ -11,6 +11,7 @@ import time
 from debugtool import system
 from debugtool.errors import DebugtoolError, ProcessGone, Refused
 from debugtool.inject import check_state
+from debugtool.plugin.agent import rendezvous
 from debugtool.relay import Relay, check_host
 from debugtool.session.arming import debugger_on, find_sources, refuse_unsupported
 from debugtool.session.configuration import write_configuration
@@ -19,19 +20,24 @@ from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_
 from debugtool.session.instances import Instances
 from debugtool.session.pauses import PauseNotices
 from debugtool.session.permission import permission_for
+from debugtool.session.rendezvous import Meeting
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
+from debugtool.session.start import Hold
 
 _RELOAD_S = 30.0
 
 
-async def attach(request: AttachRequest, report: Report, stop: Stop | None = None) -> signal.Signals | None:
+async def attach(
+    request: AttachRequest, report: Report, stop: Stop | None = None, meeting: Meeting | None = None
+) -> signal.Signals | None:
     """Attach, listen, and stay until we are told to stop, through any number of restarts of the target; then let go.
 
     Args:
         request: What to do; with `once` the session ends with the target.
         report: Told what happened, as the events of design.md section 3.
         stop: Ends the session when it is done. None: SIGINT, SIGTERM and SIGHUP do.
+        meeting: The target's agent, where that waits for us before the target's own code; the caller lets it go.
 
     Returns:
         The signal that ended the session; None when the target ended, or had a session already.
@@ -48,7 +54,7 @@ async def attach(request: AttachRequest, report: Report, stop: Stop | None = Non
             await _report_running_session(request, report)
             return None
         with permission_for(request), contextlib.nullcontext(stop) if stop else stop_signals() as until:
-            session = _Session(request, report, until, lock)
+            session = _Session(request, report, until, lock, Successor(target, meeting))
             try:
                 stopped_by = await session.run()
             except Stopped as stopped:
@@ -65,10 +71,14 @@ class _Session:
         report: Told what happens.
         stop: Ends it.
         lock: Holds the lock on the process that is debugged (`system.sole_session`).
+        first: The process to begin with.
     """
 
-    def __init__(self, request: AttachRequest, report: Report, stop: Stop, lock: contextlib.ExitStack) -> None:
+    def __init__(
+        self, request: AttachRequest, report: Report, stop: Stop, lock: contextlib.ExitStack, first: Successor
+    ) -> None:
         self._request = request
+        self._first = first
         self._report = report
         self._stop = stop
         self._lock = lock
@@ -96,6 +106,7 @@ class _Session:
         ):
             system.fault_point("listening")
             self._relay = relay
+            self._hold = None if request.hold_s is None else Hold(relay, self._report, self._stop, request.hold_s)
             with self._registration:
                 if not request.every:
                     return await self._serve_all()
@@ -115,10 +126,10 @@ class _Session:
 
     async def _serve_all(self) -> signal.Signals | None:
         if self._request.once:
-            return await self._serve(Successor(self.target), None)
-        successor = Successor(self.target)
+            return await self._serve(self._first, None)
+        successor, limit_s = self._first, self._request.hold_s or rendezvous.LIMIT_S
         while True:
-            async with Follower(successor.target) as follower:
+            async with Follower(successor.target, limit_s) as follower:
                 stopped_by = await self._serve_successor(successor, follower)
                 if stopped_by is not None:
                     return stopped_by
@@ -174,8 +185,12 @@ class _Session:
             self._register(injected.method)
             if target is self._request.target:
                 self._report_ready(injected.method, injected.stall_ms)
-            else:
+            if self._hold is not None:
+                await self._hold.keep(successor, debugger)
+            if target is not self._request.target:
                 await self._report_rearmed(successor)
+            elif successor.meeting is not None:
+                await successor.meeting.let_go()
             stopped_by = await until_exit_or_stop(debugger, started_ticks, self._stop)
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")

@@ -10,15 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from debugtool import processes
 from debugtool.errors import DebugtoolError, ExitCode
-from debugtool.model import Runtime
+from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.session.attach import attach
+from debugtool.session.choose import choose_target
+from debugtool.session.ending import Stopped, stop_signals
+from debugtool.session.follow import Successor, letting_go_of
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
+from debugtool.session.start import refuse_unholdable, wait_for_start
 
 
 def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
@@ -27,11 +32,59 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
     Raises:
         DebugtoolError: The attach failed.
     """
+    _warn_on_stderr()
+    _report_target(request.target, report)
+    return asyncio.run(attach(request, report))
+
+
+def _warn_on_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, format="Warning: %(message)s", stream=sys.stderr)
-    target = request.target
+
+
+def _report_target(target: Target, report: Report) -> None:
     bootloader = {"bootloader": target.launcher_pid} if target.runtime is Runtime.FROZEN and target.launcher_pid else {}
     report("target", **processes.target_document(target), **bootloader)
-    return asyncio.run(attach(request, report))
+
+
+def run_attach_at_start(
+    name: str | None,
+    pid: int | None,
+    request_for: Callable[[Target], AttachRequest],
+    report: Report,
+    *,
+    hold_s: float,
+    waits: bool,
+) -> signal.Signals | None:
+    """Attach as `run_attach` does, and hold each start of the plugin for an editor.
+
+    Args:
+        name: What the user called the plugin.
+        pid: Its process, where it runs; None without one.
+        request_for: Makes the request for a process.
+        report: Told what happens.
+        hold_s: For how long a start is held, from the start on, seconds.
+        waits: Whether a plugin that does not run is waited for.
+
+    Raises:
+        DebugtoolError: The attach failed, or it cannot be held at its start.
+    """
+
+    async def wait_and_attach() -> signal.Signals | None:
+        with stop_signals() as stop:
+            if waits and pid is None:
+                first = await wait_for_start(name, report, stop, hold_s)
+            else:
+                first = Successor(await asyncio.to_thread(choose_target, name, pid))
+            async with letting_go_of(first.meeting):
+                refuse_unholdable(first.target)
+                _report_target(first.target, report)
+                return await attach(request_for(first.target), report, stop, first.meeting)
+
+    _warn_on_stderr()
+    try:
+        return asyncio.run(wait_and_attach())
+    except Stopped as stopped:
+        return stopped.number
 
 
 def attach_in_background(report: Report) -> None:

@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 
 from debugtool.model import Build, Runtime, Target
-from debugtool.plugin.agent import paths
+from debugtool.plugin.agent import paths, rendezvous
 from debugtool.processes import SuccessorFinder
 from debugtool.session.choose import choose_target
 from debugtool.session.ending import Stop, or_stop
@@ -43,12 +44,14 @@ class Follower:
 
     Args:
         target: The process that is debugged now.
+        limit_s: For how long a debug build may be held at its start, seconds.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, limit_s: float = rendezvous.LIMIT_S) -> None:
         self._target = target
         self._finder = SuccessorFinder(target)
-        self._rendezvous = Rendezvous(target)
+        program = target.script or target.executable or Path("/")  # no program at all: nobody calls
+        self._rendezvous = Rendezvous(target.uid, program, limit_s)
 
     async def __aenter__(self) -> Follower:
         await self._rendezvous.__aenter__()

@@ -13,7 +13,6 @@ from types import TracebackType
 
 from debugtool import system
 from debugtool.debuggers import Tasks
-from debugtool.model import Target
 from debugtool.plugin.agent import paths, rendezvous
 
 _HEARTBEAT_S = rendezvous.SILENCE_S / 8
@@ -63,26 +62,27 @@ class Rendezvous:
     """A file and a socket in the private directory of a target's user, for as long as the block runs.
 
     Args:
-        target: The process whose successor is waited for.
+        uid: Their user.
+        program: The program that is waited for; None lets every debug build of that user call.
+        limit_s: For how long a caller may be held, seconds.
     """
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
+    def __init__(self, uid: int, program: Path | None, limit_s: float = rendezvous.LIMIT_S) -> None:
+        self._uid = uid
+        self._program = program
+        self._limit_s = limit_s
         self._callers: asyncio.Queue[Meeting] = asyncio.Queue()
         self._is_wanted = False
         self._tasks = Tasks()
         self._path: Path | None = None
 
     async def __aenter__(self) -> Rendezvous:
-        target = self._target
-        program = target.script or target.executable
-        if program is None or os.geteuid() not in (0, target.uid):
-            return self
-        with contextlib.suppress(OSError):  # a full disk: the next process is noticed in the other way
-            await self._open(Path(paths.make_runtime_dir(target.uid)), os.path.realpath(program))
+        if os.geteuid() in (0, self._uid):
+            with contextlib.suppress(OSError):  # a full disk: the next process is noticed in the other way
+                await self._open(Path(paths.make_runtime_dir(self._uid)))
         return self
 
-    async def _open(self, base: Path, program: str) -> None:
+    async def _open(self, base: Path) -> None:
         _remove_abandoned(base)
         own = system.start_ticks(os.getpid()) or 0
         path = base / f"{rendezvous.PREFIX}{os.getpid()}-{own}.json"
@@ -93,10 +93,11 @@ class Rendezvous:
         )
         self._path = path
         address.chmod(0o600)
-        if os.geteuid() != self._target.uid:
-            os.chown(address, self._target.uid, -1)
+        if os.geteuid() != self._uid:
+            os.chown(address, self._uid, -1)
+        program = None if self._program is None else os.path.realpath(self._program)
         place = {"socket": str(address), "pid": os.getpid(), "started": own, "program": program}
-        _write_private(path, json.dumps(place).encode(), self._target.uid)
+        _write_private(path, json.dumps({**place, "limit_s": self._limit_s}).encode(), self._uid)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -112,7 +113,7 @@ class Rendezvous:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = writer.get_extra_info("socket")
         pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid != self._target.uid:
+        if uid != self._uid:
             writer.close()
             return
         meeting = Meeting(pid, reader, writer)

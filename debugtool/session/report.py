@@ -47,13 +47,16 @@ class Terminal:
 
     def take(self, event: str, **fields: object) -> None:
         """Tell one event (a `Report`)."""
-        if event in ("continued", "exited", "detached"):
+        if event in ("continued", "hold_ended", "exited", "detached"):
             self._foot.close()
         if text := event_text(event, fields):
             print(text, file=sys.stderr, flush=True)
         if event == "paused":
             since = time.monotonic()
             self._foot.enter_context(output.live_line(lambda: pause_line(fields, time.monotonic() - since)))
+        elif event == "held":
+            since = time.monotonic()
+            self._foot.enter_context(output.live_line(lambda: held_line(fields, time.monotonic() - since)))
 
 
 def event_text(event: str, fields: dict[str, object]) -> str:
@@ -93,7 +96,7 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return "Detached."
         case "instance":
             return _INSTANCE[str(fields["state"])].format(**fields)
-    return _restart_text(event, fields) or _pause_text(event, fields)
+    return _restart_text(event, fields) or _start_text(event, fields) or _pause_text(event, fields)
 
 
 _INSTANCE = {
@@ -125,6 +128,32 @@ def _restart_text(event: str, fields: dict[str, object]) -> str:
                 f"it is left alone for {fields['pause_s']:g} s."
             )
     return ""
+
+
+def _start_text(event: str, fields: dict[str, object]) -> str:
+    match event:
+        case "held":
+            without = "Its host waits 60 s for the handshake line: without" if fields["is_plugin"] else "Without"
+            return (
+                f"Held at its start (pid {fields['pid']}) until an editor has set its breakpoints: press F5. "
+                f"{without} an editor it goes on in {fields['left_s']:.0f} s."
+            )
+        case "hold_ended" if fields["by"] == "editor":
+            return "The breakpoints are set: the process starts."
+        case "hold_ended" if fields["by"] == "limit":
+            return "No editor has come in time: the process goes on without. It can still be attached to: press F5."
+    return ""
+
+
+def held_line(fields: dict[str, object], held_s: float) -> str:
+    """Put into words how long a plugin is still held at its start.
+
+    Args:
+        fields: Of its `held` event.
+        held_s: For how long it has been, seconds.
+    """
+    left_s = max(float(str(fields["left_s"])) - held_s, 0.0)
+    return f"Held at its start: press F5. Without an editor it goes on in {left_s:.0f} s"
 
 
 _HOST_CALLS = {

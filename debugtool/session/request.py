@@ -21,6 +21,8 @@ class AttachRequest:
         timeout_s: How long a target may take to become ready and to let us in.
         every: Whether the other processes of the target's name, and the Pythons below them, are debugged with it.
         once: Whether the session ends with the process; else it goes on in the one that comes after it.
+        hold_s: For how long, from its start on, a process that is started is held until an editor has set its
+            breakpoints; None holds none.
         pauses: Whether a plugin that keeps ending right after its start is left alone for a while.
     """
 
@@ -34,3 +36,4 @@ class AttachRequest:
     every: bool = False
     once: bool = False
     pauses: bool = True
+    hold_s: float | None = None

@@ -91,6 +91,29 @@ EVENTS = [
         "mine has ended 4 times in a row right after its start: it is left alone for 2 s.",
     ),
     (
+        "held",
+        {"pid": 7, "limit_s": 50.0, "left_s": 48.6, "is_plugin": True},
+        "Held at its start (pid 7) until an editor has set its breakpoints: press F5. "
+        "Its host waits 60 s for the handshake line: without an editor it goes on in 49 s.",
+    ),
+    (
+        "held",
+        {"pid": 7, "limit_s": 50.0, "left_s": 48.6, "is_plugin": False},
+        "Held at its start (pid 7) until an editor has set its breakpoints: press F5. "
+        "Without an editor it goes on in 49 s.",
+    ),
+    (
+        "hold_ended",
+        {"pid": 7, "by": "editor", "held_s": 3.1},
+        "The breakpoints are set: the process starts.",
+    ),
+    (
+        "hold_ended",
+        {"pid": 7, "by": "limit", "held_s": 49.2},
+        "No editor has come in time: the process goes on without. It can still be attached to: press F5.",
+    ),
+    ("hold_ended", {"pid": 7, "by": "exit", "held_s": 9.2}, ""),
+    (
         "paused",
         PAUSED,
         "Paused at shop.py:7, in sell. Its other Python threads stand still too, those that answer a host among them.",

@@ -27,10 +27,10 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sockets that were gone to."""
-    gone_to: list[str] = []
-    monkeypatch.setattr(rendezvous, "meet", lambda path, uid: gone_to.append(path))
+def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
+    """The sockets that were gone to, and for how long at most."""
+    gone_to: list[tuple[str, float]] = []
+    monkeypatch.setattr(rendezvous, "meet", lambda path, uid, limit_s: gone_to.append((path, limit_s)))
     return gone_to
 
 
@@ -48,10 +48,19 @@ def place(directory: Path, **changes: Any) -> Path:
     return path
 
 
-def test_a_session_that_waits_for_this_program_is_gone_to(runtime: Path, called: list[str]) -> None:
+def test_a_session_that_waits_for_this_program_is_gone_to(runtime: Path, called: list[tuple[str, float]]) -> None:
     place(runtime)
     rendezvous.keep("/the/plugin", UID)
-    assert called == ["/the/socket"]
+    assert called == [("/the/socket", rendezvous.LIMIT_S)]
+
+
+@pytest.mark.parametrize(("asked_s", "limit_s"), [(50, 50), (3600, rendezvous.LONGEST_S)])
+def test_a_session_that_waits_for_any_start_is_gone_to_never_for_ever(
+    runtime: Path, called: list[tuple[str, float]], asked_s: float, limit_s: float
+) -> None:
+    place(runtime, program=None, limit_s=asked_s)
+    rendezvous.keep("/the/plugin", UID)
+    assert called == [("/the/socket", limit_s)]
 
 
 def make_link(path: Path) -> None:
@@ -81,7 +90,7 @@ def make_pipe(path: Path) -> None:
     ids=["group", "others", "owner", "open-dir", "foreign-dir", "no-object", "no-json", "no-socket", "link", "pipe"],
 )
 def test_what_may_be_somebody_elses_is_not_gone_to(
-    runtime: Path, called: list[str], spoil: Callable[[Path], object]
+    runtime: Path, called: list[tuple[str, float]], spoil: Callable[[Path], object]
 ) -> None:
     spoil(place(runtime))
     rendezvous.keep("/the/plugin", UID)
@@ -90,7 +99,7 @@ def test_what_may_be_somebody_elses_is_not_gone_to(
 
 @pytest.mark.parametrize("changes", [{"program": "/another"}, {"started": 1}, {"pid": 2**22 + 1}, {"pid": "x"}])
 def test_another_program_or_a_session_that_is_gone_is_not_gone_to(
-    runtime: Path, called: list[str], changes: dict[str, Any]
+    runtime: Path, called: list[tuple[str, float]], changes: dict[str, Any]
 ) -> None:
     place(runtime, **changes)
     rendezvous.keep("/the/plugin", UID)

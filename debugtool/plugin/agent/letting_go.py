@@ -209,3 +209,39 @@ def remove_rendezvous(directory: str) -> None:
             os.unlink("%s/rendezvous-%s-%s.%s" % (base, pid, ticks, suffix))
         except OSError:
             pass
+
+
+def run_past_breakpoints(db: Any) -> None:
+    """Let stopped threads run, past all breakpoints; pydevd stays."""
+    from _pydevd_bundle.pydevd_api import PyDevdAPI
+
+    api = PyDevdAPI()
+    api.remove_all_breakpoints(db, "*")
+    api.remove_all_exception_breakpoints(db)
+    api.request_resume_thread("*")
+
+
+def stand_still(db: Any, frame: Any) -> None:
+    """Stop the calling thread in one of its frames, until the editor lets it go on; the other threads stop, too."""
+    import threading
+
+    from _pydevd_bundle.pydevd_comm_constants import CMD_STOP_ON_START
+
+    thread: Any = threading.current_thread()
+    info = thread.additional_info
+    info.pydev_original_step_cmd = CMD_STOP_ON_START  # so that the editor is told "entry"
+    # Else the thread would stop in the standard library's code that pydevd runs to stop it.
+    info.is_tracing += 1
+    monitoring: Any = None
+    if sys.version_info >= (3, 12):
+        from _pydevd_sys_monitoring import pydevd_sys_monitoring as monitoring
+
+        monitoring.start_monitoring(all_threads=False)  # what it knows of this thread, to be changed in the next line
+        monitoring.stop_monitoring(all_threads=False)
+    try:
+        db.set_suspend(thread, CMD_STOP_ON_START, suspend_other_threads=True)
+        db.do_wait_suspend(thread, frame, "line", None)
+    finally:
+        info.is_tracing -= 1
+        if monitoring is not None:
+            monitoring.start_monitoring(all_threads=False)

@@ -94,6 +94,7 @@ class Session:
         self.pydevd: Any = None
         self.db: Any = None
         self.is_tracing = False
+        self.stops_at_start = False
         self.undo = beside("letting_go", arguments)
         self.frozen = beside("frozen", arguments)
         self.root: str | None = getattr(sys, "_MEIPASS", None) if getattr(sys, "frozen", False) else None
@@ -158,6 +159,9 @@ class Session:
                     self.frozen.tell_own_code(command.get("own_code", []), self.arguments)
                 self.connect(command["host"], command["port"], command["token"])
                 self.say("connected")
+            elif name == "stop_at_start":
+                self.stops_at_start = True
+                self.say("stops_at_start")
             elif name == "look":
                 self.say("looked", serves="debugtool.plugin.server" in sys.modules)
             elif name == "release":
@@ -257,17 +261,16 @@ class Session:
         db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)
         return connection_to(host, port)
 
+    def stop_at_start_of(self, frame: Any) -> None:
+        """Stand still in a frame of the calling thread, once, if the session asked for it and an editor is there."""
+        if self.db is not None and self.is_tracing and self.stops_at_start:
+            self.stops_at_start = False
+            self.undo.stand_still(self.db, frame)
+
     def let_end(self) -> None:
         """Let stopped threads run to their end, past every breakpoint; called by a plugin that is to end."""
-        db = self.db
-        if db is None or not self.is_tracing:
-            return
-        from _pydevd_bundle.pydevd_api import PyDevdAPI
-
-        api = PyDevdAPI()
-        api.remove_all_breakpoints(db, "*")
-        api.remove_all_exception_breakpoints(db)
-        api.request_resume_thread("*")
+        if self.db is not None and self.is_tracing:
+            self.undo.run_past_breakpoints(self.db)
 
     def release(self) -> None:
         """Let go: stopped threads continue, tracing is off in every thread, pydevd's threads are gone."""

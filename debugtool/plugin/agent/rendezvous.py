@@ -2,7 +2,8 @@
 
 debugtool leaves a small file in the user's private directory while it waits for a plugin to be started again. What is
 said over the socket that it names is JSON lines: `arm` with the payload's arguments, `wait` as long as the debugger is
-being brought up, `go`. Whatever goes wrong, the plugin starts: silence is borne for SILENCE_S, all of it for LIMIT_S.
+being brought up, `go`. Whatever goes wrong, the plugin starts: silence is borne for SILENCE_S, all of it for LIMIT_S;
+where a person is waited for, as long as the file says, LONGEST_S at most.
 
 Runs inside targets: CPython 3.8 and later, standard library only.
 """
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 PREFIX = "rendezvous-"
 SILENCE_S = 2.0
-LIMIT_S = 20.0  # a host gives a plugin 60 s for its handshake line
+LIMIT_S = 20.0
+LONGEST_S = 55.0  # a host gives a plugin 60 s for its handshake line
 
 
 def keep(executable: str, uid: int) -> None:
@@ -42,8 +44,9 @@ def keep(executable: str, uid: int) -> None:
     for name in names:
         try:
             place = read(os.path.join(directory, name), uid)
-            is_ours = os.path.realpath(executable) == place["program"] and runs(place["pid"], place["started"])
-            if is_ours and meet(place["socket"], uid):
+            is_ours = place["program"] in (None, os.path.realpath(executable)) and runs(place["pid"], place["started"])
+            limit_s = min(place.get("limit_s", LIMIT_S), LONGEST_S)
+            if is_ours and meet(place["socket"], uid, limit_s):
                 return
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             continue  # not debugtool's, or it is gone: the plugin starts
@@ -62,7 +65,7 @@ def read(path: str, uid: int) -> dict[str, Any]:
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != uid or facts.st_mode & 0o022:
             raise ValueError("%s may be somebody else's" % path)
         place = json.loads(file.read(65536).decode("utf-8"))
-    wanted = {"program": str, "socket": str, "pid": int, "started": int}
+    wanted: dict[str, Any] = {"program": (str, type(None)), "socket": str, "pid": int, "started": int}
     if not isinstance(place, dict) or not all(isinstance(place.get(k), wanted[k]) for k in wanted):
         raise ValueError("%s is no rendezvous" % path)
     return place
@@ -77,13 +80,13 @@ def runs(pid: int, started: int) -> bool:
         return False
 
 
-def meet(path: str, uid: int) -> bool:
+def meet(path: str, uid: int, limit_s: float = LIMIT_S) -> bool:
     """Do what a waiting session says, until it says go, falls silent or takes too long; tell whether it has armed us.
 
     Raises:
         OSError: Nobody is there any more; ValueError, KeyError: what is there is not debugtool.
     """
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     is_armed = False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         channel.settimeout(SILENCE_S)
