@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from debugtool.debuggers import BadFrame, DapStream, DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
+from debugtool.relay.exchange import Exchange
 from debugtool.relay.journal import Entry, Journal
 from debugtool.relay.others import configuration_for
-from debugtool.relay.pauses import Pause, WatchedThreads
+from debugtool.relay.pauses import WatchedThreads
 
 log = logging.getLogger(__name__)
 
@@ -22,44 +22,6 @@ _FIRST_MESSAGE_BYTES = 64 * 1024
 _ATTACH_S = 30.0
 _NO_ANSWER = "the debugger in the process did not answer"
 _RESTARTING = "the process is restarting"
-
-
-class Exchange(Protocol):
-    """What a client session needs of the relay it belongs to."""
-
-    def complete(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Give an `attach` request's arguments as pydevd needs them, and what is the user's own code there."""
-
-    follows: bool
-    """Whether a client whose process has ended gets the next one (`ClientSession.restore`)."""
-
-    @property
-    def capabilities(self) -> Mapping[str, object]:
-        """What the debugger can do, as `initialize` is answered."""
-
-    can_restart: bool
-    """Whether `restart` can be asked for."""
-
-    async def open_debugger(
-        self, client: ClientSession, child_pid: int | None, own_code: list[str]
-    ) -> DebuggerChannel | None:
-        """Give the client a debugger: the target's, or that of a child process; None while there is no target.
-
-        Raises:
-            DebugtoolError: There is none to be had, or another client has it.
-        """
-
-    async def close_debugger(self, client: ClientSession) -> None:
-        """Take the client's debugger back and let the process go. Nothing happens when it has none."""
-
-    def take_configured(self, client: ClientSession) -> None:
-        """Take note that the client has said all that it has to say before its process may run."""
-
-    def take_pause(self, client: ClientSession, pause: Pause | None) -> None:
-        """Take note that the client's process stands still, or (None) runs on."""
-
-    def restart(self, done: Callable[[str | None], None]) -> None:
-        """Have the process restarted; `done` is called with None then, or with why it was not."""
 
 
 class ClientSession:
@@ -334,11 +296,15 @@ class ClientSession:
             self._tell_held_back()
 
     async def _on_disconnect(self, request: Message) -> None:
-        # Stop in the editor means detach: the plugin belongs to its host, and we never end it.
+        # Stop in the editor means detach: the plugin belongs to its host. It is ended where launch.json says so.
         self.left.set()
+        given = self.start_arguments or {}
         await self._exchange.close_debugger(self)
         self._respond(request)
         self.end("the editor left")
+        if given.get("terminateDebuggee") is True and "subProcessId" not in given:
+            await self._stream.drain()
+            await self._exchange.end_process()
 
     async def _on_system_info(self, request: Message) -> None:
         answer: Message = {}

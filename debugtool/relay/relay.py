@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +19,8 @@ from debugtool.debuggers import (
     TargetDebugger,
     Tasks,
 )
-from debugtool.errors import DebugtoolError, ProcessGone, Refused
+from debugtool.errors import DebugtoolError, ProcessGone
+from debugtool.relay.address import check_host, is_loopback, reachable
 from debugtool.relay.client import FIRST_MESSAGE_S, ClientSession
 from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
 from debugtool.relay.others import OtherProcesses
@@ -48,6 +48,7 @@ class Relay:
         follows: Whether another target comes when one has ended: clients stay connected then.
         on_pause: Called with each pause of the target, and with None when it runs on; not for those of its children.
         on_restart: Restarts the target when an editor asks for it; raises DebugtoolError. None: no editor can.
+        on_terminate: Ends the target when an editor's Stop is to do that; raises DebugtoolError.
 
     Raises:
         AddressInUse: Somebody listens there; the message says who.
@@ -64,6 +65,7 @@ class Relay:
         follows: bool = False,
         on_pause: Callable[[Pause | None], None] = lambda pause: None,
         on_restart: Callable[[], Awaitable[None]] | None = None,
+        on_terminate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -72,6 +74,7 @@ class Relay:
         self.debugger: TargetDebugger | None = None
         self.capabilities: Mapping[str, object] = CAPABILITIES  # of the last debugger, while there is none
         self._on_restart = on_restart
+        self._on_terminate = on_terminate
         self._target_uids: set[int] = set()  # empty before the first target
         self._sources: FrozenSources | None = None
         self._allow_remote = allow_remote
@@ -283,6 +286,14 @@ class Relay:
         else:
             done(None)
 
+    async def end_process(self) -> None:
+        """See Exchange.end_process."""
+        if self._on_terminate is not None:
+            try:
+                await self._on_terminate()
+            except DebugtoolError as error:
+                log.warning("%s %s", error.what, error.why)
+
     async def open_debugger(
         self, client: ClientSession, child_pid: int | None, own_code: list[str]
     ) -> DebuggerChannel | None:
@@ -369,32 +380,5 @@ class Relay:
         client = self._main
         if not isinstance(client, ClientSession) or not client.wants_children:
             return None
-        client.notify_of_process(pid, name, _reachable(self.host), self.port)
+        client.notify_of_process(pid, name, reachable(self.host), self.port)
         return client.left
-
-
-def _reachable(host: str) -> str:
-    """Give the address to connect to on this machine where we listen on `host`."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether an address can be reached from this machine only. A name is no address, but for `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def check_host(host: str, allow_remote: bool) -> None:
-    """Refuse to listen where others can reach us, unless that is wanted.
-
-    Raises:
-        Refused: `host` is not a loopback address and `allow_remote` is false.
-    """
-    if not is_loopback(host) and not allow_remote:
-        raise Refused(
-            f"Not listening on {host}.",
-            why="whoever reaches the debug port runs code as the plugin's user, without a password",
-            next_step="leave --host out and forward the port (ssh -L 3222:127.0.0.1:3222), or add --allow-remote",
-        )

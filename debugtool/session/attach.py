@@ -102,6 +102,7 @@ class _Session:
                 follows=not request.once,
                 on_pause=self._pauses.take,
                 on_restart=None if request.once else self._restart,
+                on_terminate=self._terminate,
             ) as relay,
         ):
             system.fault_point("listening")
@@ -123,6 +124,17 @@ class _Session:
         from debugtool.reload import reload_plugin
 
         await reload_plugin(self.target, _RELOAD_S)
+
+    async def _terminate(self) -> None:
+        """End the process, as its host would, for an editor whose configuration says so; its host may start it again.
+
+        Raises:
+            DebugtoolError: It could not be ended.
+        """
+        await asyncio.to_thread(importlib.import_module, "debugtool.reload")
+        from debugtool.reload import end_instance
+
+        await end_instance(self.target)
 
     async def _serve_all(self) -> signal.Signals | None:
         if self._request.once:

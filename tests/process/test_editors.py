@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -75,6 +76,18 @@ def test_no_way_to_stop_in_an_editor_ends_the_process(scene: Scene, command: str
         editor.wait_for("terminated")
     assert scene.target.result() == 9
     scene.target.assert_untraced()
+
+
+def test_a_configuration_may_ask_that_stop_ends_the_process() -> None:
+    with running_debuggee() as target, attached("--pid", target.pid, "--once") as session:
+        with DapClient(session.port) as editor:
+            editor.attach({DEBUGGEE: [line_of("INSIDE")]}, terminateDebuggee=True)
+            target.begin("steps", 4)
+            stop_at(editor, "breakpoint", "INSIDE")
+            editor.disconnect()
+        assert target.process.wait(30) == -signal.SIGTERM
+        assert session.wait_for("exited")["pid"] == target.pid
+        assert session.process.wait(30) == 0
 
 
 def test_an_editor_may_send_everything_at_once(scene: Scene) -> None:

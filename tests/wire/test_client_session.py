@@ -53,6 +53,9 @@ class Stage:
             raise self.refusal
         return self.channel
 
+    async def end_process(self) -> None:
+        pass
+
     def take_configured(self, client: ClientSession) -> None:
         pass
 
