@@ -4,44 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import secrets
-import shutil
 import socket
 import struct
-import tempfile
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from debugtool import system
+from debugtool.debuggers.meeting_place import MeetingPlace
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut, Unsupported
 from debugtool.model import Target
-from debugtool.plugin.agent import paths, payload
+from debugtool.plugin.agent import payload
 
 PROTOCOL = payload.PROTOCOL
 _MOST_UNASKED = 16  # answers that wait to be taken: each belongs to an order, and one order is given at a time
 
 
 class ControlChannel:
-    """One session's meeting place with its target: a private directory with the payload and the socket.
+    """Our end of the connection with the payload inside a target.
 
-    An asynchronous context manager: the directory exists and the socket listens inside the block. Only the target's
-    process gets past the door: its pid and user by the kernel's word (SO_PEERCRED), and the session's token.
+    An asynchronous context manager: whoever waits at the meeting place is answered inside the block, and the place is
+    removed at its end. Only the target's process gets past the door: its pid and user by the kernel's word
+    (SO_PEERCRED), and the session's token.
 
     Args:
         target: The process to be debugged.
+        place: Where its payload finds us.
 
     Attributes:
-        directory: The private directory, owned by the target's user.
-        token: Proves that it is our payload that connects.
+        place: See above.
         gone: Set once the payload's end is closed.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, place: MeetingPlace) -> None:
         self.target = target
-        self.token = secrets.token_hex(16)
+        self.place = place
         self.gone = asyncio.Event()
         self._hello: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -49,30 +47,10 @@ class ControlChannel:
         self._asking = asyncio.Lock()
         self._tasks = Tasks()
 
-    @property
-    def socket(self) -> Path:
-        """Path of the unix socket."""
-        return self.directory / "control.sock"
-
-    @property
-    def payload(self) -> Path:
-        """Path of the payload's source, a copy that the target's user can read."""
-        return self.directory / "payload.py"
-
     async def __aenter__(self) -> ControlChannel:
-        base = paths.make_runtime_dir(self.target.uid)
-        remove_abandoned(Path(base))
-        self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
-        names = ("payload.py", "letting_go.py", "frozen.py")
-        sources = [Path(payload.__file__).with_name(name) for name in names]
-        copies = [shutil.copyfile(source, self.directory / source.name) for source in sources]
         self._server = await asyncio.start_unix_server(
-            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.socket
+            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), sock=self.place.listener
         )
-        self.socket.chmod(0o600)
-        if os.geteuid() != self.target.uid:
-            for path in (self.directory, *copies, self.socket):
-                os.chown(path, self.target.uid, -1)
         return self
 
     async def __aexit__(
@@ -82,7 +60,7 @@ class ControlChannel:
         if self._writer:
             self._writer.close()
         await self._tasks.close(grace_s=1)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.place.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = writer.get_extra_info("socket")
@@ -94,7 +72,7 @@ class ControlChannel:
                 self._writer is None
                 and pid == self.target.pid
                 and uid == self.target.uid
-                and secrets.compare_digest(proof, self.token.encode())
+                and secrets.compare_digest(proof, self.place.token.encode())
             )
             if not welcome or self._hello.done():
                 return
@@ -206,19 +184,3 @@ def _read_event(line: bytes) -> dict[str, Any]:
     if not isinstance(event, dict) or not isinstance(event.get("event"), str):
         raise ValueError("no event")
     return event
-
-
-def _directory_prefix() -> str:
-    return f"session-{os.getpid()}-{system.start_ticks(os.getpid())}-"
-
-
-def remove_abandoned(base: Path) -> None:
-    """Remove the directories of sessions whose debugtool was killed before the payload was there to do it.
-
-    Args:
-        base: The runtime directory of a user. What has another name there is left alone.
-    """
-    for directory in base.glob("session-*-*-*"):
-        pid, ticks = directory.name.split("-")[1:3]
-        if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
-            shutil.rmtree(directory, ignore_errors=True)

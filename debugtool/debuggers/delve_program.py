@@ -27,8 +27,8 @@ def _go_paths() -> list[str]:
     return given.split(os.pathsep) if given else [str(Path("~/go").expanduser())]
 
 
-def refuse_undebuggable(target: Target) -> None:
-    """Refuse a Go program that no breakpoint can be set in, before anything is done to it.
+def refuse_undebuggable(target: Target) -> str:
+    """Refuse a Go program that no breakpoint can be set in, before anything is done to it; give its delve.
 
     An optimised one is debugged; whoever asked is told what that means.
 
@@ -41,7 +41,7 @@ def refuse_undebuggable(target: Target) -> None:
             why="it was linked without debug information (-ldflags -w or -s), so no line of it can be found",
             next_step="make one to debug: debugtool build --debug",
         )
-    require_delve(target)
+    return require_delve(target)
 
 
 def require_delve(target: Target) -> str:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _CALL_S = 3.0
 _POLL_S = 0.02
+_LOOK_S = 0.002
 _SETTLE_S = 10.0
 _ATTEMPTS = 100
 _SIGTRAP = 5
@@ -159,12 +160,14 @@ async def _halt(rpc: DelveRpc) -> None:
     """Stop the target, only if it runs: delve stops a process by a SIGTRAP, which kills one that nobody traces.
 
     A breakpoint may be faster than the halt. Then that signal is still on its way, and the target runs into it. And
-    delve's session with an editor that has just gone may let the target run once more, before it notices that.
+    delve's session with an editor that has just gone may let the target run once more, before it notices that: it is
+    given time first, while a target that runs does so, and not while that stands still.
     """
+    await asyncio.sleep(_POLL_S)
     for _ in range(_ATTEMPTS):
         if await rpc.is_running():
             await rpc.call("Command", name="halt")
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(_LOOK_S)
         if not await rpc.is_running():
             return
     raise DelveError("the target does not stop")

@@ -7,23 +7,20 @@ import contextlib
 import errno
 import json
 import logging
-import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from debugtool.debuggers import delve_guard
 from debugtool.debuggers.dap import DapStream, DebuggerChannel
 from debugtool.debuggers.debugger import ChildListener, HostCalls
 from debugtool.debuggers.delve_channel import DelveChannel
 from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach, release, resume
+from debugtool.debuggers.delve_start import GuardProcess
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
-from debugtool.plugin.agent import paths
-from debugtool.system import explain_refusal, fault_point, start_ticks
+from debugtool.system import explain_refusal, start_ticks
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class DelveTarget:
 
     Args:
         target: The process.
-        program: delve.
+        guard: Attaches delve to it; the target makes it let go.
         timeout_s: How long it may take to attach.
 
     Attributes:
@@ -55,14 +52,14 @@ class DelveTarget:
         why_gone: In words.
     """
 
-    def __init__(self, target: Target, program: str, timeout_s: float) -> None:
+    def __init__(self, target: Target, guard: GuardProcess, timeout_s: float) -> None:
         self.target = target
         self.on_child: ChildListener | None = None
         self.capabilities: Mapping[str, object] = {}
         self.stall_ms = 0.0
         self.gone = asyncio.Event()
         self.why_gone = "the guard of its delve was killed"
-        self._program = program
+        self._guard = guard
         self._timeout_s = timeout_s
         self._channel: DebuggerChannel | None = None
         self._clients_end: asyncio.StreamWriter | None = None
@@ -77,27 +74,18 @@ class DelveTarget:
         return self
 
     async def start(self) -> None:
-        """Have delve attach; cancelled, it lets go as soon as it can. To be called before the block is entered.
+        """Wait until delve has attached; cancelled, it lets go as soon as it can. Called before the block is entered.
 
         Raises:
             DebugtoolError: It could not, in its own words.
         """
-        directory = paths.make_runtime_dir(os.geteuid())
-        ticks = start_ticks(self.target.pid)
-        if ticks is None:
-            raise ProcessGone(f"{self.target} ended.")
-        self._guard = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", delve_guard.__file__),
-            *(str(self.target.pid), str(ticks), self._program, directory),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        fault_point("guarded")
+        self._said = asyncio.StreamReader()
+        loop, output = asyncio.get_running_loop(), self._guard.process.stdout
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self._said), output)
         try:
             await self._wait_for_attach()
         except BaseException:
-            self._close_pipe()  # the guard lets go by itself, as soon as delve can
+            self._guard.close()  # it lets go by itself, as soon as delve can
             raise
         self._end = asyncio.create_task(self._follow_guard())
         self._watch = asyncio.create_task(self._keep_running())
@@ -108,7 +96,7 @@ class DelveTarget:
         async with self._turn:
             self._is_ending = True
             await self._hang_up_clients()
-            self._close_pipe()
+            self._guard.close()
         assert self._end is not None
         try:
             await asyncio.wait_for(self._end, _END_S)
@@ -123,10 +111,6 @@ class DelveTarget:
         with contextlib.suppress(DelveError):
             await detach(self._socket, self.target.pid)
         shutil.rmtree(self._socket.parent, ignore_errors=True)
-
-    def _close_pipe(self) -> None:
-        assert self._guard.stdin is not None
-        self._guard.stdin.close()
 
     async def _wait_for_attach(self) -> None:
         try:
@@ -153,8 +137,7 @@ class DelveTarget:
         self.stall_ms = float(said["stall_ms"])
 
     async def _next_event(self) -> dict[str, Any]:
-        assert self._guard.stdout is not None
-        line = await self._guard.stdout.readline()
+        line = await self._said.readline()
         event: dict[str, Any] = json.loads(line) if line else {}
         return event
 
@@ -165,7 +148,7 @@ class DelveTarget:
             if self._is_ending and event.get("event") == "failed":
                 log.warning("delve does not answer and still has %s; it lets go when it goes on", self.target)
             self.why_gone = " ".join(filter(None, ("delve ended by itself", event.get("words"))))
-        await self._guard.wait()
+        await asyncio.to_thread(self._guard.process.wait)
         self.gone.set()
 
     async def verify(self) -> None:
@@ -273,4 +256,4 @@ class DelveTarget:
 
     def hang_up(self) -> None:
         """Take note that the target has ended: nobody needs to be let go."""
-        self._close_pipe()
+        self._guard.close()

@@ -1,11 +1,13 @@
 """Run one small Python payload inside a live interpreter."""
 
+from debugtool.inject.attempt import Attempt
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.injectors import METHODS, Injected, Injector, all_injectors, choose_injectors, inject
 from debugtool.inject.readiness import check_state, find_py_spy, wait_until_ready
 
 __all__ = [
     "METHODS",
+    "Attempt",
     "Bootstrap",
     "Injected",
     "Injector",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import json
 import os
-import platform
 import select
 import subprocess
 import sys
@@ -16,7 +14,7 @@ from typing import Any
 from debugtool.errors import DebugtoolError, ProcessGone, Refused, TimedOut, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import wait_until_ready
-from debugtool.inject.symbols import Interpreter, find_interpreter
+from debugtool.inject.symbols import find_interpreter
 from debugtool.model import Runtime, Target
 from debugtool.system import PLATFORM, explain_refusal, fault_point
 
@@ -32,8 +30,8 @@ class PtraceInjector:
 
     def why_not(self, target: Target) -> str | None:
         """Needs Linux on x86_64 and a CPython target."""
-        if PLATFORM != "linux" or platform.machine() != "x86_64":
-            return f"it knows Linux on x86_64 only, this is {PLATFORM} on {platform.machine()}"
+        if PLATFORM != "linux" or os.uname().machine != "x86_64":
+            return f"it knows Linux on x86_64 only, this is {PLATFORM} on {os.uname().machine}"
         if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
             return f"the target's runtime is {target.runtime}, not CPython"
         return None
@@ -56,7 +54,8 @@ class PtraceInjector:
             start_new_session=True,
         )
         try:
-            interpreter = _wait_and_find(target, timeout_s)
+            wait_until_ready(target, timeout_s)
+            interpreter = find_interpreter(target.pid)
             request = {
                 "pid": target.pid,
                 "functions": interpreter.functions,
@@ -76,17 +75,6 @@ class PtraceInjector:
         if not answer["ok"]:
             raise _failure(target, answer)
         return float(answer["stall_ms"])
-
-
-def _wait_and_find(target: Target, timeout_s: float) -> Interpreter:
-    """Find the interpreter while the proof of readiness runs: each takes tens of milliseconds."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        found = pool.submit(find_interpreter, target.pid)
-        wait_until_ready(target, timeout_s)
-        try:
-            return found.result()
-        except Unsupported:
-            return find_interpreter(target.pid)  # a target that was starting had not loaded its libpython yet
 
 
 def _ask(tracer: subprocess.Popen[bytes], request: dict[str, object], timeout_s: float) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import errno
 import json
 import shutil
 import subprocess
-import sysconfig
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,11 @@ def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:
 
 def find_py_spy() -> str | None:
     """Find py-spy: the one installed beside debugtool, else the one on the PATH."""
+    beside = shutil.which("py-spy", path=str(Path(sys.executable).parent))
+    if beside:
+        return beside  # as in every virtual environment; sysconfig takes longer to import than all the rest here
+    import sysconfig
+
     return shutil.which("py-spy", path=sysconfig.get_path("scripts")) or shutil.which("py-spy")
 
 

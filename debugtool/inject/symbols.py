@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debugtool.errors import ProcessGone, Refused, Unsupported
+from debugtool.system import exported_symbols, has_fixed_addresses
 
 FUNCTIONS = ("PyGILState_Ensure", "PyRun_SimpleString", "PyGILState_Release")
 
@@ -68,8 +69,8 @@ def find_interpreter(pid: int, proc: Path = Path("/proc")) -> Interpreter:
         Unsupported: It has no CPython, or one whose symbols were stripped.
 
     Source:
-        ELF symbol tables, read by pyelftools; both libpython and a static interpreter export the C API dynamically,
-        because extension modules need it.
+        ELF symbol tables; both libpython and a static interpreter export the C API dynamically, because extension
+        modules need it.
     """
     try:
         mappings = parse_maps((proc / str(pid) / "maps").read_text(errors="surrogateescape"))
@@ -90,24 +91,17 @@ def find_interpreter(pid: int, proc: Path = Path("/proc")) -> Interpreter:
 
 
 def _read_functions(pid: int, proc: Path, path: str, mappings: list[Mapping]) -> dict[str, int]:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.elffile import ELFFile
-
     file = proc / str(pid) / "root" / path.removesuffix(" (deleted)").lstrip("/")
     base = min((m.start - m.offset for m in mappings if m.path == path), default=None)
     if base is None:
         return {}
     try:
         with file.open("rb") as stream:
-            elf = ELFFile(stream)
-            table = elf.get_section_by_name(".gnu.hash") or elf.get_section_by_name(".hash")
-            if table is None:
-                return {}
-            if elf.header["e_type"] == "ET_EXEC":
+            found = exported_symbols(stream, FUNCTIONS)
+            if found and has_fixed_addresses(stream):
                 base = 0
-            found = {name: table.get_symbol(name) for name in FUNCTIONS}
-    except (OSError, ELFError):
+    except OSError:
         return {}
-    if not all(found.values()):
+    if len(found) < len(FUNCTIONS):
         return {}
-    return {name: base + symbol["st_value"] for name, symbol in found.items()}
+    return {name: base + address for name, address in found.items()}

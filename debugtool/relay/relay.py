@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -20,13 +21,13 @@ from debugtool.debuggers import (
     Tasks,
 )
 from debugtool.errors import DebugtoolError, ProcessGone
-from debugtool.relay.address import check_host, is_loopback, reachable
+from debugtool.relay.address import is_loopback, reachable
 from debugtool.relay.client import FIRST_MESSAGE_S, ClientSession
 from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
 from debugtool.relay.others import OtherProcesses
 from debugtool.relay.pauses import Pause
 from debugtool.relay.sources import FrozenSources
-from debugtool.system import explain_bind, loopback_peer_uid
+from debugtool.system import loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +37,13 @@ _EXIT_S = 10.0  # from the end of a debugger's connection to that of its process
 class Relay:
     """The listener on 3222 and everything behind it, for one target and those that come after it.
 
-    An asynchronous context manager: it listens inside the block. Clients come and go; one at a time has the target,
+    An asynchronous context manager: it serves inside the block. Clients come and go; one at a time has the target,
     each of its child processes may have one more. The port is bound before anything is done to the target, so that a
     port in use costs nothing; `serve_target` comes once the target has a debugger, `lose_target` when it has ended.
 
     Args:
-        host: Address to listen on; `port` 0 asks for a free one.
-        port: See `host`.
-        allow_remote: Whether it may be an address that others can reach.
+        host: The address that was asked for.
+        listeners: The sockets that listen there (`listen_on`); the relay closes them.
         on_client: Called with True when a client has attached, with False when it has left.
         follows: Whether another target comes when one has ended: clients stay connected then.
         on_pause: Called with each pause of the target, and with None when it runs on; not for those of its children.
@@ -58,9 +58,8 @@ class Relay:
     def __init__(
         self,
         host: str,
-        port: int,
+        listeners: Sequence[socket.socket],
         *,
-        allow_remote: bool,
         on_client: Callable[[bool], None],
         follows: bool = False,
         on_pause: Callable[[Pause | None], None] = lambda pause: None,
@@ -68,7 +67,7 @@ class Relay:
         on_terminate: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.host = host
-        self.port = port
+        self.port: int = listeners[0].getsockname()[1]
         self.follows = follows
         self.can_restart = on_restart is not None
         self.debugger: TargetDebugger | None = None
@@ -77,7 +76,7 @@ class Relay:
         self._on_terminate = on_terminate
         self._target_uids: set[int] = set()  # empty before the first target
         self._sources: FrozenSources | None = None
-        self._allow_remote = allow_remote
+        self._listeners = listeners
         self._on_client = on_client
         self._on_pause = on_pause
         self._paused: ClientSession | None = None  # whose pause was told
@@ -92,20 +91,19 @@ class Relay:
         self._tasks = Tasks()
 
     async def __aenter__(self) -> Relay:
-        check_host(self.host, self._allow_remote)
-        try:
-            self._server = await asyncio.start_server(
-                lambda reader, writer: self._tasks.start(self._accept(reader, writer)), self.host, self.port
+        self._servers = [
+            await asyncio.start_server(
+                lambda reader, writer: self._tasks.start(self._accept(reader, writer)), sock=listener
             )
-        except OSError as error:
-            raise explain_bind(self.host, self.port, error) from error
-        self.port = self._server.sockets[0].getsockname()[1]
+            for listener in self._listeners
+        ]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self._closing.set()
         await self.hang_up("debugtool ended")
         await self._others.close()

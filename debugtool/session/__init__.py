@@ -1,17 +1,22 @@
 """Debug sessions: one attach through all the rooms, and ending one from elsewhere."""
 
-from debugtool.session.attach import attach
-from debugtool.session.choose import choose_target, wait_for_target
-from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start
-from debugtool.session.detach import detach, find_session
-from debugtool.session.report import Report, event_text, reporter
-from debugtool.session.request import AttachRequest
-from debugtool.session.sources import editor_entry, project_entry
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from debugtool.parts import imported_when_asked_for
+
+if TYPE_CHECKING:
+    from debugtool.session.choose import choose_target, wait_for_target
+    from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start
+    from debugtool.session.detach import detach, find_session
+    from debugtool.session.report import Report, event_text, reporter
+    from debugtool.session.request import AttachRequest
+    from debugtool.session.sources import editor_entry, project_entry
 
 __all__ = [
     "AttachRequest",
     "Report",
-    "attach",
     "attach_in_background",
     "choose_target",
     "detach",
@@ -24,3 +29,14 @@ __all__ = [
     "run_attach_at_start",
     "wait_for_target",
 ]
+
+_HOMES = {
+    "choose": ("choose_target", "wait_for_target"),
+    "command": ("attach_in_background", "run_attach", "run_attach_at_start"),
+    "detach": ("detach", "find_session"),
+    "report": ("Report", "event_text", "reporter"),
+    "request": ("AttachRequest",),
+    "sources": ("editor_entry", "project_entry"),
+}
+
+__getattr__ = imported_when_asked_for(__name__, _HOMES)

@@ -9,56 +9,49 @@ import signal
 import time
 
 from debugtool import system
-from debugtool.errors import DebugtoolError, ProcessGone, Refused
-from debugtool.inject import check_state
+from debugtool.errors import DebugtoolError, ProcessGone
 from debugtool.plugin.agent import rendezvous
-from debugtool.relay import Relay, check_host
-from debugtool.session.arming import debugger_on, find_sources, refuse_unsupported
+from debugtool.relay import Relay
+from debugtool.session.arming import debugger_on, find_sources
 from debugtool.session.configuration import write_configuration
 from debugtool.session.ending import DebuggerGone, Stop, Stopped, stop_signals, until_exit_or_stop
 from debugtool.session.follow import CrashLoop, Follower, Successor, letting_go_of
 from debugtool.session.instances import Instances
+from debugtool.session.opening import Opening
 from debugtool.session.pauses import PauseNotices
-from debugtool.session.permission import permission_for
 from debugtool.session.rendezvous import Meeting
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
 from debugtool.session.start import Hold
+from debugtool.session.way_in import WayIn
 
 _RELOAD_S = 30.0
 
 
 async def attach(
-    request: AttachRequest, report: Report, stop: Stop | None = None, meeting: Meeting | None = None
+    request: AttachRequest, report: Report, opening: Opening, stop: Stop | None = None, meeting: Meeting | None = None
 ) -> signal.Signals | None:
-    """Attach, listen, and stay until we are told to stop, through any number of restarts of the target; then let go.
+    """Serve editors until we are told to stop, through any number of restarts of the target; then let go.
 
     Args:
         request: What to do; with `once` the session ends with the target.
         report: Told what happened, as the events of design.md section 3.
-        stop: Ends the session when it is done. None: SIGINT, SIGTERM and SIGHUP do.
+        opening: What has been begun of it.
+        stop: Ends the session when it is done. None: SIGINT, SIGTERM and SIGHUP do, also those that came before.
         meeting: The target's agent, where that waits for us before the target's own code; the caller lets it go.
 
     Returns:
-        The signal that ended the session; None when the target ended, or had a session already.
+        The signal that ended the session; None when the target ended.
 
     Raises:
         DebugtoolError: The attach failed; the target runs on as before.
     """
-    target = request.target
-    check_host(request.host, request.allow_remote)
-    refuse_unsupported(target)
-    check_state(target)
-    with contextlib.ExitStack() as lock:
-        if not lock.enter_context(system.sole_session(target.pid, target.uid)):
-            await _report_running_session(request, report)
-            return None
-        with permission_for(request), contextlib.nullcontext(stop) if stop else stop_signals() as until:
-            session = _Session(request, report, until, lock, Successor(target, meeting))
-            try:
-                stopped_by = await session.run()
-            except Stopped as stopped:
-                stopped_by = stopped.number
+    with contextlib.nullcontext(stop) if stop else stop_signals(opening.signals) as until:
+        session = _Session(request, report, until, opening, Successor(request.target, meeting))
+        try:
+            stopped_by = await session.run()
+        except Stopped as stopped:
+            stopped_by = stopped.number
     report("detached", pid=session.target.pid)
     return stopped_by
 
@@ -70,20 +63,20 @@ class _Session:
         request: What to do.
         report: Told what happens.
         stop: Ends it.
-        lock: Holds the lock on the process that is debugged (`system.sole_session`).
+        opening: What has been begun.
         first: The process to begin with.
     """
 
-    def __init__(
-        self, request: AttachRequest, report: Report, stop: Stop, lock: contextlib.ExitStack, first: Successor
-    ) -> None:
+    def __init__(self, request: AttachRequest, report: Report, stop: Stop, opening: Opening, first: Successor) -> None:
         self._request = request
         self._first = first
         self._report = report
         self._stop = stop
-        self._lock = lock
+        self._lock = opening.lock
+        self._listeners = opening.listeners
+        self._begun: WayIn | None = opening.way  # into the first target
         self._crashes = CrashLoop()
-        self._began = time.monotonic()  # the attach, and later the end of the process before
+        self._began = opening.began  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
         self._pauses = PauseNotices(report)
         self._is_ready = False  # once it is, no single process ends the session
@@ -96,8 +89,7 @@ class _Session:
             self._pauses,
             Relay(
                 request.host,
-                request.port,
-                allow_remote=request.allow_remote,
+                self._listeners,
                 on_client=lambda connected: self._report("client", connected=connected),
                 follows=not request.once,
                 on_pause=self._pauses.take,
@@ -105,7 +97,6 @@ class _Session:
                 on_terminate=self._terminate,
             ) as relay,
         ):
-            system.fault_point("listening")
             self._relay = relay
             self._hold = None if request.hold_s is None else Hold(relay, self._report, self._stop, request.hold_s)
             with self._registration:
@@ -191,7 +182,8 @@ class _Session:
         target = successor.target
         self._started = time.monotonic() - system.age_s(target.pid)
         started_ticks = system.start_ticks(target.pid)
-        async with debugger_on(self._request, target, self._stop, successor.meeting) as (debugger, injected):
+        begun, self._begun = self._begun, None
+        async with debugger_on(self._request, target, self._stop, successor.meeting, begun) as (debugger, injected):
             self._pauses.debugger = debugger
             await self._relay.serve_target(debugger, find_sources(self._request, debugger))
             self._register(injected.method)
@@ -251,34 +243,3 @@ class _Session:
             "rearmed", pid=pid, elapsed_ms=self._elapsed_ms(), before_first_request=waited, window_ms=window_ms
         )
         self._relay.say(f"debugtool: attached to pid {pid}, which was started again.")
-
-
-async def _report_running_session(request: AttachRequest, report: Report) -> None:
-    """Tell of the session that is on the target already; attaching twice is the same as once.
-
-    Raises:
-        Refused: It is another user's, or it has not become ready in time.
-    """
-    deadline = time.monotonic() + request.timeout_s
-    while True:
-        for session in system.find_sessions():
-            if session.target_pid == request.target.pid:
-                report(
-                    "ready",
-                    host=session.host,
-                    port=session.port,
-                    method=session.method,
-                    elapsed_ms=0.0,
-                    stall_ms=0.0,
-                    session_pid=session.relay_pid,
-                    reused=True,
-                )
-                write_configuration(request, session.port, report)
-                return
-        if time.monotonic() > deadline:
-            raise Refused(
-                f"Could not attach to pid {request.target.pid} ({request.target.name}).",
-                why="another debugtool is attaching to it, or another user's session has it",
-                next_step="end that one with debugtool detach, as its own user",
-            )
-        await asyncio.sleep(0.1)  # the other attach is on its way

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -13,17 +11,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from debugtool import processes
-from debugtool.errors import DebugtoolError, ExitCode
+from debugtool import processes, system
+from debugtool.errors import DebugtoolError, ExitCode, Refused
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
-from debugtool.session.attach import attach
 from debugtool.session.choose import choose_target
-from debugtool.session.ending import Stopped, stop_signals
-from debugtool.session.follow import Successor, letting_go_of
+from debugtool.session.configuration import write_configuration
+from debugtool.session.opening import opened
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
-from debugtool.session.start import refuse_unholdable, wait_for_start
 
 
 def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
@@ -32,12 +28,23 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
     Raises:
         DebugtoolError: The attach failed.
     """
-    _warn_on_stderr()
     _report_target(request.target, report)
-    return asyncio.run(attach(request, report))
+    with opened(request) as opening:
+        if opening is None:
+            _report_running_session(request, report)
+            return None
+        # From here on the target is at work, and we import what speaks with it.
+        import asyncio
+
+        from debugtool.session.attach import attach
+
+        _warn_on_stderr()
+        return asyncio.run(attach(request, report, opening))
 
 
 def _warn_on_stderr() -> None:
+    import logging
+
     logging.basicConfig(level=logging.WARNING, format="Warning: %(message)s", stream=sys.stderr)
 
 
@@ -68,6 +75,12 @@ def run_attach_at_start(
     Raises:
         DebugtoolError: The attach failed, or it cannot be held at its start.
     """
+    import asyncio
+
+    from debugtool.session.attach import attach
+    from debugtool.session.ending import Stopped, stop_signals
+    from debugtool.session.follow import Successor, letting_go_of
+    from debugtool.session.start import refuse_unholdable, wait_for_start
 
     async def wait_and_attach() -> signal.Signals | None:
         with stop_signals() as stop:
@@ -78,13 +91,50 @@ def run_attach_at_start(
             async with letting_go_of(first.meeting):
                 refuse_unholdable(first.target)
                 _report_target(first.target, report)
-                return await attach(request_for(first.target), report, stop, first.meeting)
+                request = request_for(first.target)
+                hand_over = first.meeting.start_payload if first.meeting else None
+                with opened(request, hand_over, keeps_signals=False) as opening:
+                    if opening is not None:
+                        return await attach(request, report, opening, stop, first.meeting)
+            await asyncio.to_thread(_report_running_session, request, report)
+            return None
 
     _warn_on_stderr()
     try:
         return asyncio.run(wait_and_attach())
     except Stopped as stopped:
         return stopped.number
+
+
+def _report_running_session(request: AttachRequest, report: Report) -> None:
+    """Tell of the session that is on the target already; attaching twice is the same as once.
+
+    Raises:
+        Refused: It is another user's, or it has not become ready in time.
+    """
+    deadline = time.monotonic() + request.timeout_s
+    while True:
+        for session in system.find_sessions():
+            if session.target_pid == request.target.pid:
+                report(
+                    "ready",
+                    host=session.host,
+                    port=session.port,
+                    method=session.method,
+                    elapsed_ms=0.0,
+                    stall_ms=0.0,
+                    session_pid=session.relay_pid,
+                    reused=True,
+                )
+                write_configuration(request, session.port, report)
+                return
+        if time.monotonic() > deadline:
+            raise Refused(
+                f"Could not attach to pid {request.target.pid} ({request.target.name}).",
+                why="another debugtool is attaching to it, or another user's session has it",
+                next_step="end that one with debugtool detach, as its own user",
+            )
+        time.sleep(0.1)  # the other attach is on its way
 
 
 def attach_in_background(report: Report) -> None:

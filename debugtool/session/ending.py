@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from debugtool import system
 from debugtool.debuggers import TargetDebugger
 from debugtool.errors import DebugtoolError
+from debugtool.session.opening import STOP_SIGNALS, EarlySignals
 
 T = TypeVar("T")
 Stop = asyncio.Future[signal.Signals]
@@ -32,8 +33,12 @@ class DebuggerGone(DebugtoolError):
 
 
 @contextlib.contextmanager
-def stop_signals() -> Iterator[Stop]:
-    """Turn the first of SIGINT, SIGTERM and SIGHUP into a result, so that every way out is the orderly one."""
+def stop_signals(early: EarlySignals | None = None) -> Iterator[Stop]:
+    """Turn the first of STOP_SIGNALS into a result, so that every way out is the orderly one.
+
+    Args:
+        early: Has taken those that came before there was an event loop; None where there has been one.
+    """
     loop = asyncio.get_running_loop()
     stop: Stop = loop.create_future()
 
@@ -41,13 +46,14 @@ def stop_signals() -> Iterator[Stop]:
         if not stop.done():
             stop.set_result(number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
+    for number in STOP_SIGNALS:
         loop.add_signal_handler(number, take, number)
+    if early is not None and early.first is not None:
+        take(early.first)
     try:
         yield stop
     finally:
-        for number in numbers:
+        for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
 

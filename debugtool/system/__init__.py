@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import TYPE_CHECKING
+
+from debugtool.parts import imported_when_asked_for
 
 PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
-    from debugtool.system.elf import elf_sections
+    from debugtool.system.elf import elf_sections, exported_symbols, has_fixed_addresses
     from debugtool.system.faults import BUILD_FAULT_POINTS, FAULT_POINTS, GO_FAULT_POINTS, fault_point
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
@@ -68,10 +69,12 @@ __all__ = [
     "examine",
     "explain_bind",
     "explain_refusal",
+    "exported_symbols",
     "fault_point",
     "find_sessions",
     "find_version",
     "goos_goarch",
+    "has_fixed_addresses",
     "in_initial_pid_namespace",
     "is_same_process",
     "listener_owner",
@@ -103,7 +106,7 @@ __all__ = [
 # Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
-    "elf": ("elf_sections",),
+    "elf": ("elf_sections", "exported_symbols", "has_fixed_addresses"),
     "faults": ("BUILD_FAULT_POINTS", "FAULT_POINTS", "GO_FAULT_POINTS", "fault_point"),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
@@ -138,9 +141,4 @@ _HOMES = {
     "words": ("printable",),
 }
 
-
-def __getattr__(name: str) -> object:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"debugtool.system.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = imported_when_asked_for(__name__, _HOMES)

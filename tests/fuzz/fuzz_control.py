@@ -9,7 +9,7 @@ import os
 
 from fuzzing import Violation, run, this_process
 
-from debugtool.debuggers import ControlChannel, DebugpyTarget
+from debugtool.debuggers import ControlChannel, DebugpyTarget, MeetingPlace
 from debugtool.errors import DebugtoolError
 
 
@@ -19,15 +19,15 @@ def fuzz_one(data: bytes) -> None:
 
 
 async def _talk(data: bytes) -> None:
-    async with ControlChannel(this_process()) as control:
-        proof = control.token.encode()
+    async with ControlChannel(this_process(), MeetingPlace(os.geteuid())) as control:
+        proof = control.place.token.encode()
         said = data.replace(b"TOKEN", proof).replace(b"4242", b"%d" % os.getpid())
         attaching = asyncio.create_task(_attach(control))
         heard = await _say(control, said)
         if proof not in said and heard:
             raise Violation(f"orders for one without the token: {heard!r}")
         if proof not in said:
-            hello = {"event": "hello", "protocol": 1, "token": control.token}
+            hello = {"event": "hello", "protocol": 1, "token": control.place.token}
             heard = await _say(control, json.dumps(hello).encode() + b"\n", waits=True)
             if b'"do": "load"' not in heard:
                 raise Violation(f"the target itself is not listened to afterwards: {heard!r}")
@@ -48,7 +48,7 @@ async def _attach(control: ControlChannel) -> None:
 
 async def _say(control: ControlChannel, said: bytes, *, waits: bool = False) -> bytes:
     """Say something and hang up, or wait for the first order before that; give what was heard."""
-    reader, writer = await asyncio.open_unix_connection(control.socket)
+    reader, writer = await asyncio.open_unix_connection(control.place.socket)
     heard = b""
     with contextlib.suppress(OSError):
         writer.write(said)

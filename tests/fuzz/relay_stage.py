@@ -13,7 +13,7 @@ from fuzzing import Violation, as_message, connection, framed, read_lawful, this
 
 from debugtool.debuggers import CAPABILITIES, BadFrame, DapStream, DebuggerChannel, Message, Tasks
 from debugtool.debuggers.debugger import ChildListener, HostCalls
-from debugtool.relay import Relay, relay
+from debugtool.relay import Relay, listen_on, relay
 from debugtool.relay.client import ClientSession
 
 relay._EXIT_S = 0.0  # a process whose debugger hung up ends at once, or it is lost
@@ -120,7 +120,9 @@ class Stage:
 
     def __init__(self, *, follows: bool) -> None:
         self.attached: list[bool] = []
-        self.relay = Relay("127.0.0.1", 0, allow_remote=False, on_client=self.attached.append, follows=follows)
+        (listener,) = listen_on("127.0.0.1", 0, allow_remote=False)
+        with listener:  # nobody connects to it: the editors here are brought to the relay
+            self.relay = Relay("127.0.0.1", [listener], on_client=self.attached.append, follows=follows)
 
     @contextlib.asynccontextmanager
     async def editor(self) -> AsyncIterator[Editor]:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "debugtool"
 
 # The rooms, lowest first; those of one level stand beside each other. A room imports from lower levels only.
 LEVELS: list[set[str]] = [
-    {"errors", "model", "plugin"},
+    {"errors", "model", "plugin", "parts"},
     {"output", "files"},
     {"system"},
     {"manifest"},

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from debugtool.debuggers.control import remove_abandoned
 from debugtool.debuggers.location import is_readable_by
+from debugtool.debuggers.meeting_place import remove_abandoned
 from debugtool.system import start_ticks
 
 OTHER = 54321

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_ptrace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PtraceInjector().why_not(TARGET) is None
     assert PtraceInjector().why_not(FROZEN) is None
     assert PtraceInjector().why_not(GO) == "the target's runtime is go, not CPython"
-    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine="riscv64"))
     assert PtraceInjector().why_not(TARGET) == "it knows Linux on x86_64 only, this is linux on riscv64"
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
+from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from debugtool.model import GoBuild, Runtime
 from debugtool.processes.runtime import parse_go_buildinfo, parse_pyinstaller_cookie
-from debugtool.system import elf_sections, find_version
+from debugtool.system import elf_sections, exported_symbols, find_version, has_fixed_addresses
 
 
 def varint_string(data: bytes) -> bytes:
@@ -68,3 +71,34 @@ def test_the_full_version_among_other_strings(data: bytes, version: str | None) 
 @pytest.mark.parametrize("content", [b"", b"#!/bin/sh\n", b"\x7fELF\x02\x01", b"\x7fELF\x02\x01" + b"\xff" * 80])
 def test_what_is_no_whole_elf_file_has_no_sections(content: bytes) -> None:
     assert elf_sections(io.BytesIO(content)) == {}
+    assert exported_symbols(io.BytesIO(content), ["main"]) == {}
+
+
+def interpreter() -> Path:
+    """Give the file that exports our own interpreter's C API."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    libraries = [line.split(maxsplit=5)[5] for line in lines if "/libpython" in line]
+    return Path(libraries[0] if libraries else sys.executable).resolve()
+
+
+def test_exported_symbols_are_where_pyelftools_finds_them() -> None:
+    names = ("PyGILState_Ensure", "Py_Initialize", "PyGILState")  # the last is the beginning of one, and none
+    with interpreter().open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".dynsym")
+        theirs = {symbol.name: symbol["st_value"] for symbol in table.iter_symbols() if symbol.name in names}
+        assert exported_symbols(file, names) == theirs
+        assert set(theirs) == {"PyGILState_Ensure", "Py_Initialize"}
+        assert has_fixed_addresses(file) == (ELFFile(file).header["e_type"] == "ET_EXEC")
+
+
+def test_what_a_file_only_imports_is_not_in_it() -> None:
+    with interpreter().open("rb") as file:
+        assert exported_symbols(file, ["malloc"]) == {}
+
+
+def test_a_symbol_table_that_is_cut_short() -> None:
+    whole = interpreter().read_bytes()
+    offset, size = elf_sections(io.BytesIO(whole))[".dynsym"]
+    broken = bytearray(whole)
+    broken[offset : offset + size] = b"\xff" * size
+    assert exported_symbols(io.BytesIO(broken), ["PyGILState_Ensure"]) == {}

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from debugtool.debuggers import ControlChannel
+from debugtool.debuggers import ControlChannel, MeetingPlace
 from debugtool.errors import DebugtoolError, ProcessGone
 from debugtool.model import Build, Runtime, Target
 
@@ -24,14 +24,14 @@ SELF = Target(
 
 def play(scene: Callable[[ControlChannel], Awaitable[None]]) -> None:
     async def run() -> None:
-        async with asyncio.timeout(LIMIT_S), ControlChannel(SELF) as control:
+        async with asyncio.timeout(LIMIT_S), ControlChannel(SELF, MeetingPlace(UID)) as control:
             await scene(control)
 
     asyncio.run(run())
 
 
 def hello(control: ControlChannel, **changes: object) -> bytes:
-    return json.dumps({"event": "hello", "token": control.token, "protocol": 1, **changes}).encode() + b"\n"
+    return json.dumps({"event": "hello", "token": control.place.token, "protocol": 1, **changes}).encode() + b"\n"
 
 
 async def hear_the_end(reader: asyncio.StreamReader) -> None:
@@ -44,11 +44,11 @@ async def hear_the_end(reader: asyncio.StreamReader) -> None:
 )
 def test_what_is_no_payload_is_hung_up_on_and_the_payload_is_heard_after_it(said: bytes) -> None:
     async def scene(control: ControlChannel) -> None:
-        reader, writer = await asyncio.open_unix_connection(control.socket)
+        reader, writer = await asyncio.open_unix_connection(control.place.socket)
         writer.write(said)
         await hear_the_end(reader)
         writer.close()
-        _, payload = await asyncio.open_unix_connection(control.socket)
+        _, payload = await asyncio.open_unix_connection(control.place.socket)
         payload.write(hello(control))
         await control.wait_for_payload(timeout_s=10)
         payload.close()
@@ -58,7 +58,7 @@ def test_what_is_no_payload_is_hung_up_on_and_the_payload_is_heard_after_it(said
 
 def test_a_target_that_says_more_than_it_was_asked_is_hung_up_on() -> None:
     async def scene(control: ControlChannel) -> None:
-        reader, writer = await asyncio.open_unix_connection(control.socket)
+        reader, writer = await asyncio.open_unix_connection(control.place.socket)
         writer.write(hello(control) + b'{"event": "loaded"}\n' * 10_000)
         await hear_the_end(reader)
         await control.gone.wait()
@@ -72,7 +72,7 @@ def test_a_target_that_says_more_than_it_was_asked_is_hung_up_on() -> None:
 
 def test_an_answer_that_is_none_ends_the_order_in_words() -> None:
     async def scene(control: ControlChannel) -> None:
-        reader, writer = await asyncio.open_unix_connection(control.socket)
+        reader, writer = await asyncio.open_unix_connection(control.place.socket)
         writer.write(hello(control))
         await control.wait_for_payload(timeout_s=10)
         asking = asyncio.create_task(control.ask("load", "loaded", timeout_s=10))

@@ -96,8 +96,8 @@ class Session:
         self.is_tracing = False
         self.stops_at_start = False
         self.undo = beside("letting_go", arguments)
-        self.frozen = beside("frozen", arguments)
         self.root: str | None = getattr(sys, "_MEIPASS", None) if getattr(sys, "frozen", False) else None
+        self.frozen: Any = None if self.root is None else beside("frozen", arguments)
         self.quiets_children = False
         self.breakpointhook: Any = None
 
@@ -111,14 +111,17 @@ class Session:
                 if peer_uid(channel) not in (0, self.arguments["uid"]):
                     return
                 self.channel = channel
+                green = green_threads()
                 self.say(
                     "hello",
                     pid=pid,
                     token=self.arguments["token"],
                     protocol=PROTOCOL,
                     python=sys.version_info[:3],
-                    green=green_threads(),
+                    green=green,
                 )
+                if green is None:
+                    self.load_ahead()
                 while True:
                     line = lines.readline(LINE_LIMIT)
                     if not line or os.getpid() != pid:
@@ -173,8 +176,17 @@ class Session:
             self.say("failed", traceback=words_for_failure())
         return True
 
+    def load_ahead(self) -> None:
+        """Begin with what the session will ask for first, while it still gets ready to ask."""
+        try:
+            self.load()
+        except Exception:
+            pass  # it is tried again when it is asked for, and told then
+
     def load(self) -> None:
         """Import debugpy from the session's directory, unless the target has it loaded already."""
+        if self.pydevd is not None:
+            return
         if "pydevd" in sys.modules:
             import pydevd
 
