@@ -119,11 +119,15 @@ async def _continue(watch: DelveRpc, socket: Path) -> None:
     """
     async with DelveRpc(socket) as rpc:
         stop = asyncio.create_task(rpc.call("Command", timeout_s=None, name="continue"))
-        while not stop.done() and not await watch.is_running():
-            await asyncio.sleep(_POLL_S)
-        if stop.done():
-            stop.result()
-        stop.cancel()  # delve goes on without us
+        try:
+            while not stop.done() and not await watch.is_running():
+                await asyncio.sleep(_POLL_S)
+            if stop.done():
+                stop.result()
+        finally:
+            stop.cancel()  # delve goes on without us
+            with suppress(asyncio.CancelledError, DelveError):
+                await stop
 
 
 async def clear(socket: Path) -> None:
