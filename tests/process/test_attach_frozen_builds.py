@@ -1,4 +1,7 @@
-"""`debugtool attach` to release builds of every kind: CPython 3.8 to 3.13, PyInstaller old and new, onefile."""
+"""`debugtool attach` to release builds of every kind: CPython 3.8 to 3.13, PyInstaller old and new, onefile.
+
+That of CPython 3.11 is what `test_attach_frozen.py` attaches to.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,7 @@ BUILDS = [
     ("3.8", OLD, ()),
     ("3.9", NEWEST, ("--onefile",)),
     ("3.10", OLD, ("--onefile",)),
-    ("3.11", NEWEST, ("--onefile", "--optimize", "2")),
-    ("3.12", NEWEST, ("--contents-directory", "with space")),
+    ("3.12", NEWEST, ("--contents-directory", "with space", "--optimize", "2")),
     ("3.13", NEWEST, ("--debug", "noarchive")),
 ]
 

@@ -74,7 +74,7 @@ def test_a_debug_build_is_marked_and_is_not_started_again_by_the_debugger() -> N
 
 @pytest.mark.parametrize(
     ("version", "options"),
-    [("3.8", ("--onefile",)), ("3.9", ()), ("3.10", ()), ("3.12", ("--onefile",)), ("3.13", ())],
+    [("3.8", ("--onefile",)), ("3.10", ()), ("3.12", ("--onefile",)), ("3.13", ())],
     ids=lambda value: " ".join([*value]) or "onedir",
 )
 def test_a_full_round_and_another_after_a_restart(version: str, options: tuple[str, ...]) -> None:
