@@ -133,6 +133,39 @@ def test_instances_come_and_go_while_the_editor_stays(program: Path) -> None:
         first.assert_untraced()
 
 
+def test_the_first_process_is_started_again_beside_another(program: Path) -> None:
+    """The editor's first session stays, with its breakpoints; that of the other process does not notice."""
+    marks = {program: [line_of("INSIDE")]}
+    with running(program) as first, running(program) as second, attached(program.stem, "--all") as session:
+        wait_for_instance(session, second.pid)
+        rows = json.loads(run_debugtool("ps", program.stem, "--json").stdout)
+        of_session = f"debugtool on 127.0.0.1:{session.port} (pid {session.process.pid})"
+        assert {row["pid"]: row["debugger"] for row in rows} == {first.pid: of_session, second.pid: of_session}
+        with begin(session, marks) as editor, open_session(offered(editor), marks) as other:
+            first.process.kill()
+            assert session.wait_for("exited")["pid"] == first.pid
+            stop_in(other, second, program)
+            with running(program) as third:
+                assert session.wait_for("rearmed")["pid"] == third.pid
+                stop_in(editor, third, program)
+                stop_in(other, second, program)
+                assert [request["command"] for request in editor.requests] == []
+                editor.disconnect()
+                assert session.stop() == 0
+                third.assert_untraced()
+        second.assert_untraced()
+
+
+def test_a_process_that_another_debugtool_has_is_left_to_that(program: Path) -> None:
+    with running(program), running(program) as second, attached("--pid", second.pid) as other:
+        other.wait_for("ready")
+        with attached(program.stem, "--all") as session:
+            told = session.wait_for("instance")
+            assert (told["pid"], told["state"], told["why"]) == (second.pid, "left", "another session has it")
+            assert session.stop() == 0
+        assert other.stop() == 0
+
+
 def test_all_are_let_go_when_debugtool_is_killed(program: Path) -> None:
     marks = {program: [line_of("INSIDE")]}
     with running(program) as first, running(program) as second, attached(program.stem, "--all") as session:
