@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; a DebugtoolError becomes three lines (or JSON) and its exit code, Ctrl-C becomes 130."""
         try:
-            return super().invoke(ctx)
+            return self._invoke(ctx)
         except DebugtoolError as error:
             from debugtool import output
 
@@ -70,6 +70,16 @@ class LazyGroup(click.Group):
             # The reader of our output went away (`debugtool ps | head`): nothing is wrong, and nobody reads more.
             sys.stdout = None  # keeps the interpreter from flushing the broken pipe at exit
             ctx.exit(int(ExitCode.FAILED))
+
+    def _invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full disk, no file descriptors left
+            from debugtool.system import explain_os_error
+
+            raise explain_os_error(f"debugtool {ctx.invoked_subcommand or ''} could not go on.", error) from error
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

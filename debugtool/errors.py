@@ -51,6 +51,16 @@ class NotFound(DebugtoolError):
 class ProcessGone(NotFound):
     """The process ended while we worked on it."""
 
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "it ended meanwhile",
+        next_step: str = "debugtool ps lists what runs now",
+        details: dict[str, object] | None = None,
+    ) -> None:
+        super().__init__(what, why=why, next_step=next_step, details=details)
+
 
 class Refused(DebugtoolError):
     """The kernel, or we ourselves, do not permit it."""

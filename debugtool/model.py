@@ -62,7 +62,7 @@ class Target:
         build: Debug, release or source.
         host: The parent that started it, None when that is init.
         user: Login name of the owner (the number as text when it has no name); `uid` its effective user id.
-        started_at: Start time, seconds since the epoch.
+        started_at: Start time, seconds since the epoch, for people: it moves with the clock of the machine.
         grpc_address: `unix:///path` or `127.0.0.1:port` it listens on, None when it listens on nothing.
         debugger: Who debugs it already, in words; None when nobody does.
         executable: The program file the kernel runs (`/proc/PID/exe`); None when it cannot be read.
@@ -74,6 +74,7 @@ class Target:
             program itself, or unknown. That of a frozen program lies in the directory it runs from (`sys._MEIPASS`).
         go: How a Go program was built; None for others.
         launcher_pid: The process between it and its host, such as a onefile program's bootloader; None without one.
+        started_ticks: Start time in clock ticks since boot. With the pid it names the process, whoever gets that later.
     """
 
     pid: int
@@ -97,6 +98,7 @@ class Target:
     launcher_pid: int | None = None
     go: GoBuild | None = None
     command_line: tuple[str, ...] = field(default=())
+    started_ticks: int = 0
 
     def __str__(self) -> str:
         return f"pid {self.pid} ({self.name})"

@@ -45,6 +45,7 @@ class ControlChannel:
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._writer: asyncio.StreamWriter | None = None
         self._asking = asyncio.Lock()
+        self._owed = 0  # orders that the payload has not answered; it answers each once, one after the other
         self._tasks = Tasks()
 
     async def __aenter__(self) -> ControlChannel:
@@ -60,6 +61,7 @@ class ControlChannel:
         if self._writer:
             self._writer.close()
         await self._tasks.close(grace_s=1)
+        system.fault_point("channel_closed")
         self.place.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -105,7 +107,7 @@ class ControlChannel:
             DebugtoolError: It failed inside the target; the message has its traceback.
         """
         try:
-            hello = await asyncio.wait_for(self._hello, timeout_s)
+            hello = await asyncio.wait_for(asyncio.shield(self._hello), timeout_s)
         except TimeoutError as error:
             raise TimedOut(
                 f"The debugger inside {self.target} did not answer within {timeout_s:g} s.",
@@ -144,10 +146,11 @@ class ControlChannel:
         async with self._asking:
             if self._writer is None or self.gone.is_set():
                 raise ProcessGone(f"Pid {self.target.pid} ({self.target.name}) is gone, or has been let go.")
-            self._writer.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            self.tell(do, **fields)
             system.fault_point(f"asked_{do}")
             try:
-                answer = await asyncio.wait_for(self._answers.get(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    answer = await self._last_answer()
             except TimeoutError as error:
                 raise TimedOut(
                     f"The debugger inside {self.target} did not answer within {timeout_s:g} s.",
@@ -159,6 +162,20 @@ class ControlChannel:
         if answer["event"] != expect:
             raise self.failure(do, answer)
         return answer
+
+    def tell(self, do: str, **fields: object) -> None:
+        """Give the payload an order without waiting for its answer; nothing happens when it is gone."""
+        if self._writer is not None and not self.gone.is_set():
+            self._writer.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+            self._owed += 1
+
+    async def _last_answer(self) -> dict[str, Any]:
+        """Wait for the answer to the last order; those to orders that were given up before come first, if late."""
+        while True:
+            answer = await self._answers.get()
+            self._owed -= 1
+            if self._owed == 0 or answer["event"] == "gone":
+                return answer
 
     def failure(self, doing: str, answer: dict[str, Any]) -> DebugtoolError:
         """Make an error of a traceback from inside the target."""

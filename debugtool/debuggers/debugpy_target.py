@@ -53,9 +53,10 @@ class DebugpyTarget:
         self.control = control
         self.on_child: ChildListener | None = None
         self.root: str | None = None
-        self._token = secrets.token_hex(16)
+        self._token = ""  # another one each time: what an order that was given up brings up late is not taken
         self._arrival: asyncio.Future[DebuggerChannel] | None = None
         self._channel: DebuggerChannel | None = None
+        self._is_up = False  # or coming up: there is something to let go
         self._coming_up: asyncio.Task[dict[str, Any]] | None = None
         self._turn = asyncio.Lock()  # connect and release never overlap
         self._tasks = Tasks()
@@ -150,6 +151,8 @@ class DebugpyTarget:
             await self._let_go()
             arrival: asyncio.Future[DebuggerChannel] = asyncio.get_running_loop().create_future()
             self._arrival = arrival
+            self._is_up = True
+            self._token = secrets.token_hex(16)
             where = {"host": "127.0.0.1", "port": self.port, "token": self._token, **more}
             self._coming_up = asyncio.create_task(self.control.ask(order, done, timeout_s=_CONNECT_S, **where))
             try:
@@ -158,8 +161,18 @@ class DebugpyTarget:
                 if not arrival.done():
                     await self._coming_up  # raises when that is why there is no arrival
                 channel = self._channel = await asyncio.wait_for(arrival, _CONNECT_S)
-            except TimeoutError as error:
-                raise TimedOut(f"The debugger inside {self.target} did not connect within {_CONNECT_S:g} s.") from error
+            except BaseException as error:
+                # the target may be stopped, and do as it was told once it goes on
+                self._coming_up.cancel()
+                self._is_up = False
+                self.control.tell("release")
+                if not isinstance(error, TimeoutError):
+                    raise
+                raise TimedOut(
+                    f"The debugger inside {self.target} did not connect within {_CONNECT_S:g} s.",
+                    why="the process does not run, or is too busy to start it",
+                    next_step="connect again once it answers",
+                ) from error
             finally:
                 self._arrival = None
             return channel
@@ -174,22 +187,27 @@ class DebugpyTarget:
             await self._let_go()
 
     async def _let_go(self) -> None:
-        channel, self._channel = self._channel, None
-        if channel is None:
+        if not self._is_up:
             return
+        self._is_up = False
+        channel, self._channel = self._channel, None
         try:
             if self._coming_up is not None:
-                await self._coming_up
+                with contextlib.suppress(DebugtoolError):  # what came up halfway is let go, too
+                    await self._coming_up
             await self.control.ask("release", "released", timeout_s=_RELEASE_S)
+            fault_point("released")
         except ProcessGone:
             pass
         finally:
-            await channel.close()
+            if channel is not None:
+                await channel.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         uid = loopback_peer_uid(writer.get_extra_info("socket"))
         if uid != self.target.uid:
-            log.warning("refused a connection of user %s to the debugger's private port", uid)
+            if uid is not None:  # else its process has ended meanwhile
+                log.warning("refused a connection of user %s to the debugger's private port", uid)
             writer.close()
             return
         channel = DebuggerChannel(DapStream(reader, writer))

@@ -32,9 +32,16 @@ class MeetingPlace:
         base = paths.make_runtime_dir(uid)
         remove_abandoned(Path(base))
         self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
+        self.listener = socket.socket(socket.AF_UNIX)
+        try:
+            self._fill(uid)
+        except BaseException:
+            self.close()  # a full disk
+            raise
+
+    def _fill(self, uid: int) -> None:
         home = Path(paths.__file__).parent
         copies = [shutil.copyfile(home / name, self.directory / name) for name in _SOURCES]
-        self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.socket))
         self.socket.chmod(0o600)
         if os.geteuid() != uid:

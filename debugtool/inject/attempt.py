@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.injectors import Injected, inject
+from debugtool.inject.readiness import check_state
 from debugtool.model import Target
 
 # While an injection runs, the main thread imports: with Python's own 5 ms, each answer would wait that long for a turn.
@@ -49,6 +50,7 @@ class Attempt:
         sys.setswitchinterval(_SWITCH_S)
         outcome: Outcome
         try:
+            check_state(target)  # as late as can be: it may have ended, and its pid be used again
             outcome = inject(target, bootstrap, method=method, timeout_s=timeout_s)
         except Exception as error:  # whatever it is, it belongs to the one who waits
             outcome = error

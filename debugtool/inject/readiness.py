@@ -13,9 +13,10 @@ from typing import Any
 
 from debugtool.errors import ProcessGone, Refused, TimedOut, Unsupported
 from debugtool.model import Target
-from debugtool.system import explain_refusal, tracer_of
+from debugtool.system import explain_refusal, start_ticks, tracer_of
 
 _POLL_S = 0.05
+_DESCRIPTORS = 10  # in the target: the payload, its two connections, what debugpy opens while it is imported
 
 
 def wait_until_ready(target: Target, timeout_s: float, proc: Path = Path("/proc")) -> None:
@@ -61,16 +62,18 @@ def check_state(target: Target, proc: Path = Path("/proc")) -> None:
     """Refuse a process that cannot run our code: a zombie, or one that is stopped.
 
     Raises:
-        ProcessGone: It ended or is a zombie.
-        Refused: It is stopped by a signal or by another tracer.
+        ProcessGone: It ended or is a zombie, or its pid is another process's by now.
+        Refused: It is stopped by a signal or by another tracer, or has no file descriptors left.
 
     Source:
         The `State` line of /proc/PID/status, proc(5).
     """
     try:
         status = (proc / str(target.pid) / "status").read_text(errors="replace")
-    except OSError as error:
-        raise ProcessGone(f"Pid {target.pid} ({target.name}) ended.", why=str(error)) from error
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise ProcessGone(f"Pid {target.pid} ({target.name}) ended.", why="/proc has no such process") from error
+    if target.started_ticks and start_ticks(target.pid, proc) != target.started_ticks:
+        raise ProcessGone(f"Pid {target.pid} ({target.name}) ended.", why="another process has its number now")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     state = fields.get("State", "?")[0]
     if state in "ZX":
@@ -96,6 +99,24 @@ def check_state(target: Target, proc: Path = Path("/proc")) -> None:
             why="it is stopped (SIGSTOP or Ctrl-Z), so it cannot run the debugger",
             next_step=f"let it continue with `kill -CONT {target.pid}`, then try again",
         )
+    _require_descriptors(target, proc)
+
+
+def _require_descriptors(target: Target, proc: Path) -> None:
+    """Refuse a process that cannot open the payload, its connections and what it imports."""
+    try:
+        limits = (proc / str(target.pid) / "limits").read_text()
+        opened = [int(path.name) for path in (proc / str(target.pid) / "fd").iterdir()]
+    except OSError:
+        return  # another user's, or ended: others say so
+    limit = next((line.split()[3] for line in limits.splitlines() if line.startswith("Max open files")), "unlimited")
+    if not limit.isdigit() or int(limit) - sum(number < int(limit) for number in opened) >= _DESCRIPTORS:
+        return
+    raise Refused(
+        f"Could not attach to pid {target.pid} ({target.name}).",
+        why=f"it has {len(opened)} of {limit} file descriptors open; the debugger needs {_DESCRIPTORS}",
+        next_step=f"permit it more: prlimit --pid {target.pid} --nofile={int(limit) + 1024}",
+    )
 
 
 def python_threads(target: Target, deadline: float) -> list[dict[str, Any]]:

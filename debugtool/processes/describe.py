@@ -72,6 +72,7 @@ def describe(candidate: Candidate, table: ProcessTable, sessions: Sequence[Sessi
         go=program.go,
         launcher_pid=launcher.pid if launcher.pid != seen.pid else None,
         command_line=seen.argv,
+        started_ticks=seen.started_ticks,
     )
 
 

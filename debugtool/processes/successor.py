@@ -9,7 +9,7 @@ from debugtool.errors import NotFound
 from debugtool.model import Target
 from debugtool.processes.find import find_target, find_targets
 from debugtool.processes.scan import PROC, see_all, see_process
-from debugtool.system import start_ticks
+from debugtool.system import process_state, start_ticks
 
 Instance = tuple[int, int]
 """A pid with its start time in ticks: one process, whoever gets its pid later."""
@@ -50,8 +50,19 @@ class SuccessorFinder:
         self._host = target.host.pid if target.host else None
         self._host_ticks = start_ticks(target.host.pid, proc) if target.host else None
         self._rejected: dict[Instance, tuple[str, ...] | None] = {}
-        for pid in [target.pid, *self._pids()]:
-            self.reject(pid)
+        self._reject_those_beside()
+
+    def _reject_those_beside(self) -> None:
+        """Leave out what runs beside the target; where that has ended already, what runs may have come after it."""
+        target = self._target
+        self._rejected[target.pid, target.started_ticks] = None
+        beside = [(pid, start_ticks(pid, self._proc) or 0) for pid in self._pids()]
+        lives = start_ticks(target.pid, self._proc) == target.started_ticks and process_state(
+            target.pid, proc=self._proc
+        ) not in ("Z", "X")
+        for pid, started_ticks in beside:
+            if lives or started_ticks < target.started_ticks:
+                self._rejected[pid, started_ticks] = None
 
     def reject(self, pid: int) -> None:
         """Never take this process, whatever it becomes."""
@@ -104,7 +115,7 @@ class SuccessorFinder:
 
     def _is_same_plugin(self, found: Target) -> bool:
         before = self._target
-        if found.pid == before.pid and found.started_at == before.started_at:
+        if (found.pid, found.started_ticks) == (before.pid, before.started_ticks):
             return False
         if (found.uid, found.name) != (before.uid, before.name) or found.plugin_id != before.plugin_id:
             return False

@@ -13,6 +13,7 @@ from debugtool.relay.exchange import Exchange
 from debugtool.relay.journal import Entry, Journal
 from debugtool.relay.others import configuration_for
 from debugtool.relay.pauses import WatchedThreads
+from debugtool.system import fault_point
 
 log = logging.getLogger(__name__)
 
@@ -283,11 +284,13 @@ class ClientSession:
         """
         failure = await self._begin(debugger, arguments)
         if failure is None:
+            fault_point("reinitialized")
             try:
                 await self._journal.replay(debugger)
             except TimeoutError:
                 failure = _NO_ANSWER
         if failure is None:
+            fault_point("replayed")
             self._debugger = debugger  # at once after the replay: what comes from now on goes to the debugger itself
             failure = await self._finish_configuration() if self.is_configured else None
         if failure is not None:

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from debugtool.debuggers import DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
+from debugtool.system import fault_point
 
 # Requests that each replace what was set before: one for each source, or one in all. Breakpoints on data and on
 # instructions are left out: they name addresses, which mean something else in another process.
@@ -139,6 +140,7 @@ class Journal:
                 raise DebugtoolError("The debugger went away.", why=str(answer.get("message", "")))
             if self._entries[entry.key] is entry:
                 self._tell_changes(entry, answer)
+            fault_point("replaying")
 
     def _tell_changes(self, entry: Entry, answer: Message) -> None:
         points = _breakpoints(answer)

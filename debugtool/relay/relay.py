@@ -27,7 +27,7 @@ from debugtool.relay.delve_client import FIRST_BYTE, RpcClient
 from debugtool.relay.others import OtherProcesses
 from debugtool.relay.pauses import Pause
 from debugtool.relay.sources import FrozenSources
-from debugtool.system import loopback_peer_uid
+from debugtool.system import fault_point, loopback_peer_uid
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +185,7 @@ class Relay:
             try:
                 channel = await debugger.connect(own_code)
                 self._hold(client, None, channel)
+                fault_point("reconnected")
                 await client.restore(channel, arguments)
             except ProcessGone:
                 pass  # the next one gets it

@@ -20,8 +20,6 @@ GRACE_S = 2.0
 TERMINATE_S = 3.0
 KILL_S = 10.0
 
-_SAME_START_S = 1.0  # the system's clock may be set between two looks; a pid comes back much later than that
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -75,7 +73,7 @@ def speaks_go_plugin(target: Target) -> bool:
 def _check(target: Target, pidfd: int) -> None:
     """Make sure that the process which `pidfd` holds is the one that was found, and ours to end."""
     found = processes.find_target(None, pid=target.pid)
-    if found.pid != target.pid or abs(found.started_at - target.started_at) > _SAME_START_S:
+    if (found.pid, found.started_ticks) != (target.pid, target.started_ticks):
         raise ProcessGone(
             f"Process {target.pid} is gone.",
             why="It ended, and another one has its number.",

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from debugtool import system
 from debugtool.debuggers import ControlChannel, DebugpyTarget, DelveTarget, TargetDebugger
-from debugtool.inject import Attempt, Injected
+from debugtool.inject import Attempt, Injected, check_state
 from debugtool.model import Target
 from debugtool.relay import FrozenSources
 from debugtool.session.ending import Stop, or_stop
-from debugtool.session.rendezvous import Meeting
+from debugtool.session.rendezvous import Meeting, until_agent_listens
 from debugtool.session.request import AttachRequest
 from debugtool.session.way_in import WayIn, WayIntoGo, WayIntoPython, way_into
 
@@ -42,6 +42,7 @@ async def debugger_on(
         if way is None:
             way = own.enter_context(way_into(request, target))
             way.refuse_unsupported()  # the next process of a plugin may be another build
+            check_state(target)
             way.begin(meeting.start_payload if meeting else None)
         if isinstance(way, WayIntoGo):
             delve = DelveTarget(target, way.guard, request.timeout_s)
@@ -51,15 +52,20 @@ async def debugger_on(
                 system.fault_point("verified")
                 yield delve, Injected("delve", delve.stall_ms)
         else:
-            async with _debugpy_inside(way, stop) as inside:
+            async with _debugpy_inside(way, stop, meeting) as inside:
                 yield inside
 
 
 @contextlib.asynccontextmanager
-async def _debugpy_inside(way: WayIntoPython, stop: Stop) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
+async def _debugpy_inside(
+    way: WayIntoPython, stop: Stop, meeting: Meeting | None
+) -> AsyncIterator[tuple[DebugpyTarget, Injected]]:
     """Wait for debugpy to come up inside a process, proven by a DAP handshake; see `debugger_on`."""
     assert way.place is not None
     async with ControlChannel(way.target, way.place) as control:
+        if meeting is not None and not await _is_started_by(meeting, control, stop):
+            await or_stop(asyncio.ensure_future(until_agent_listens(way.target)), stop)
+            way.inject()
         injected = await or_stop(_outcome_of(way.attempt), stop) if way.attempt else Injected("agent", 0.0)
         system.fault_point("injected")
         await or_stop(asyncio.ensure_future(control.wait_for_payload(_PAYLOAD_S)), stop)
@@ -68,6 +74,10 @@ async def _debugpy_inside(way: WayIntoPython, stop: Stop) -> AsyncIterator[tuple
             await debugger.verify()
             system.fault_point("verified")
             yield debugger, injected
+
+
+async def _is_started_by(meeting: Meeting, control: ControlChannel, stop: Stop) -> bool:
+    return await or_stop(asyncio.ensure_future(meeting.starts(control.wait_for_payload(_PAYLOAD_S))), stop)
 
 
 def find_sources(request: AttachRequest, debugger: TargetDebugger) -> FrozenSources | None:

@@ -101,9 +101,12 @@ class _Session:
             self._hold = None if request.hold_s is None else Hold(relay, self._report, self._stop, request.hold_s)
             with self._registration:
                 if not request.every:
-                    return await self._serve_all()
-                async with Instances(request, relay, self._report, lambda: self.target if self._is_ready else None):
-                    return await self._serve_all()
+                    stopped_by = await self._serve_all()
+                else:
+                    async with Instances(request, relay, self._report, lambda: self.target if self._is_ready else None):
+                        stopped_by = await self._serve_all()
+            system.fault_point("unregistered")
+            return stopped_by
 
     async def _restart(self) -> None:
         """Have the process restarted, as an editor's "restart" asks for; the session follows.
@@ -158,7 +161,7 @@ class _Session:
     async def _tell_failure(self, error: DebugtoolError | OSError, follower: Follower) -> None:
         """Tell that a process could not be armed; it runs on undebugged, and the session waits for the next one."""
         if isinstance(error, OSError):  # a full disk, no file descriptors left
-            error = DebugtoolError(f"Could not attach to {self.target}.", why=str(error))
+            error = system.explain_os_error(f"Could not attach to {self.target}.", error)
         document = {"what": error.what, "why": error.why, "next": error.next_step}
         self._report("rearm_failed", pid=self.target.pid, waits_for=follower.waits_for, **document)
         await self._relay.lose_target(f"debugtool: {error.what} {error.why} Waiting for {follower.waits_for}.")
@@ -174,6 +177,7 @@ class _Session:
             target = successor.target
             if self._lock.enter_context(system.sole_session(target.pid, target.uid)):
                 self.target = target
+                system.fault_point("succeeded")
                 return successor
             await follower.leave(successor)  # another debugtool was faster, or follows an instance beside ours
 
@@ -181,7 +185,6 @@ class _Session:
         """Arm a process and stay with it; give the signal that ended the session, None when the process ended."""
         target = successor.target
         self._started = time.monotonic() - system.age_s(target.pid)
-        started_ticks = system.start_ticks(target.pid)
         begun, self._begun = self._begun, None
         async with debugger_on(self._request, target, self._stop, successor.meeting, begun) as (debugger, injected):
             self._pauses.debugger = debugger
@@ -195,15 +198,17 @@ class _Session:
                 await self._report_rearmed(successor)
             elif successor.meeting is not None:
                 await successor.meeting.let_go()
-            stopped_by = await until_exit_or_stop(debugger, started_ticks, self._stop)
+            stopped_by = await until_exit_or_stop(debugger, target.started_ticks, self._stop)
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")
+                system.fault_point("hung_up")
             else:
                 debugger.hang_up()
                 await self._take_note_of_exit(follower)
         return stopped_by
 
     async def _take_note_of_exit(self, follower: Follower | None) -> None:
+        system.fault_point("exited")
         self._began = time.monotonic()
         self._pauses.lose_process()
         if follower is None:
@@ -243,3 +248,4 @@ class _Session:
             "rearmed", pid=pid, elapsed_ms=self._elapsed_ms(), before_first_request=waited, window_ms=window_ms
         )
         self._relay.say(f"debugtool: attached to pid {pid}, which was started again.")
+        system.fault_point("rearmed")

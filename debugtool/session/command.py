@@ -29,17 +29,20 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
         DebugtoolError: The attach failed.
     """
     _report_target(request.target, report)
-    with opened(request) as opening:
-        if opening is None:
-            _report_running_session(request, report)
-            return None
-        # From here on the target is at work, and we import what speaks with it.
-        import asyncio
+    try:
+        with opened(request) as opening:
+            if opening is None:
+                _report_running_session(request, report)
+                return None
+            # From here on the target is at work, and we import what speaks with it.
+            import asyncio
 
-        from debugtool.session.attach import attach
+            from debugtool.session.attach import attach
 
-        _warn_on_stderr()
-        return asyncio.run(attach(request, report, opening))
+            _warn_on_stderr()
+            return asyncio.run(attach(request, report, opening))
+    except OSError as error:  # a full disk, no file descriptors left
+        raise system.explain_os_error(f"Could not attach to {request.target}.", error) from error
 
 
 def _warn_on_stderr() -> None:
@@ -50,6 +53,7 @@ def _warn_on_stderr() -> None:
 
 def _report_target(target: Target, report: Report) -> None:
     bootloader = {"bootloader": target.launcher_pid} if target.runtime is Runtime.FROZEN and target.launcher_pid else {}
+    system.require_descriptors(f"Could not attach to {target}.")
     report("target", **processes.target_document(target), **bootloader)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from debugtool.errors import DebugtoolError
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
+from debugtool.system import explain_os_error
 
 
 def write_configuration(request: AttachRequest, port: int, report: Report) -> None:
@@ -26,7 +27,8 @@ def write_configuration(request: AttachRequest, port: int, report: Report) -> No
             workspace = editors.find_workspace(start, target.plugin_dir)
         entry = editor_entry(target, workspace, request.host, port)
         written = editors.write_launch_json(workspace, entry)
-    except DebugtoolError as error:
+    except (DebugtoolError, OSError) as failure:
+        error = explain_os_error("launch.json was left alone.", failure) if isinstance(failure, OSError) else failure
         report("launch_json", path=None, changed=False, why=f"{error.what} {error.why}", next=error.next_step)
     else:
         report("launch_json", path=str(written.path), changed=written.changed)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+from debugtool.errors import NotFound
 from debugtool.model import Build, Runtime, Target
-from debugtool.plugin.agent import paths, rendezvous
+from debugtool.plugin.agent import rendezvous
 from debugtool.processes import SuccessorFinder
 from debugtool.session.choose import choose_target
 from debugtool.session.ending import Stop, or_stop
-from debugtool.session.rendezvous import Meeting, Rendezvous
-
-_AGENT_S = 10.0  # from a debug build's start to its agent's first word; Python's own start lies between
+from debugtool.session.rendezvous import Meeting, Rendezvous, until_agent_listens
+from debugtool.system import fault_point
 
 # A process that ended so soon after its start has crashed; so many in a row are a loop.
 _SHORT_LIFE_S = 3.0
@@ -102,19 +100,22 @@ class Follower:
         await or_stop(asyncio.ensure_future(asyncio.sleep(pause_s)), stop)
 
     async def _look(self) -> Successor:
+        while True:
+            with contextlib.suppress(NotFound):  # it has ended meanwhile, as the one before
+                return await self._look_until_found()
+
+    async def _look_until_found(self) -> Successor:
         while (found := await asyncio.to_thread(self._finder.look)) is None:
             await asyncio.sleep(self._finder.pause_s)
         if found.runtime is not Runtime.GO and Build.DEBUG in (found.build, self._target.build):
             # Its agent calls before it listens; when it listens and has not called, it could not see us.
-            deadline = time.monotonic() + _AGENT_S
-            socket = paths.agent_socket(found.uid, found.pid)
-            while time.monotonic() < deadline and not await asyncio.to_thread(os.path.exists, socket):
-                await asyncio.sleep(self._finder.pause_s)
+            await until_agent_listens(found)
         return Successor(await asyncio.to_thread(choose_target, None, found.pid))
 
     async def _called(self) -> Successor:
         while True:
             meeting = await self._rendezvous.next_caller()
+            fault_point("met")
             try:
                 target = await asyncio.to_thread(self._finder.recognise, meeting.pid)
             except asyncio.CancelledError:

@@ -88,6 +88,7 @@ def opened(
         if not lock.enter_context(system.sole_session(target.pid, target.uid)):
             yield None
             return
+        system.fault_point("locked")
         with permission_for(request), contextlib.ExitStack() as stack:
             signals = EarlySignals()
             if keeps_signals:

@@ -8,15 +8,20 @@ import json
 import os
 import socket
 import struct
+import time
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
 
 from debugtool import system
 from debugtool.debuggers import Tasks
+from debugtool.model import Target
 from debugtool.plugin.agent import paths, rendezvous
 
 _HEARTBEAT_S = rendezvous.SILENCE_S / 8
 _ANSWER_S = 2.0
+_AGENT_S = 10.0  # from a debug build's start to its agent's first word; Python's own start lies between
+_AGENT_POLL_S = 0.02
 
 
 class Meeting:
@@ -28,9 +33,9 @@ class Meeting:
 
     def __init__(self, pid: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.pid = pid
-        self._reader = reader
         self._writer = writer
         self._beat = asyncio.create_task(self._keep_waiting())
+        self._last_word = asyncio.create_task(_line_or_end(reader))  # of a process that goes on, or has gone
 
     async def _keep_waiting(self) -> None:
         while not self._writer.is_closing():
@@ -44,6 +49,24 @@ class Meeting:
         """Have the process start the payload in itself."""
         self._say({"do": "arm", "arguments": arguments})
 
+    async def starts(self, arrives: Awaitable[object]) -> bool:
+        """Tell whether the process starts the payload that it was told to start.
+
+        It may have waited for too long and have started without us, or have ended.
+
+        Args:
+            arrives: Done when the payload has connected, or does not in time; what it raises is raised.
+        """
+        arrival = asyncio.ensure_future(arrives)
+        try:
+            await asyncio.wait((arrival, self._last_word), return_when=asyncio.FIRST_COMPLETED)
+            if not arrival.done():
+                return False
+            arrival.result()
+            return True
+        finally:
+            arrival.cancel()
+
     async def let_go(self) -> bool:
         """Let the process go on; give whether it has waited until now. Nothing happens when it went before."""
         self._beat.cancel()
@@ -51,11 +74,19 @@ class Meeting:
             return False
         self._say({"do": "go"})
         try:
-            return bool(await asyncio.wait_for(self._reader.readline(), _ANSWER_S))
-        except (TimeoutError, OSError, ValueError):  # the last: a line without end
+            return bool(await asyncio.wait_for(self._last_word, _ANSWER_S))
+        except TimeoutError:
             return False
         finally:
             self._writer.close()
+
+
+async def _line_or_end(reader: asyncio.StreamReader) -> bytes:
+    """Read a line; nothing where the connection ends, in whatever way."""
+    try:
+        return await reader.readline()
+    except (OSError, ValueError):
+        return b""
 
 
 class Rendezvous:
@@ -98,6 +129,7 @@ class Rendezvous:
         program = None if self._program is None else os.path.realpath(self._program)
         place = {"socket": str(address), "pid": os.getpid(), "started": own, "program": program}
         _write_private(path, json.dumps({**place, "limit_s": self._limit_s}).encode(), self._uid)
+        system.fault_point("rendezvous")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -155,3 +187,13 @@ def _remove_abandoned(base: Path) -> None:
         pid, _, ticks = path.stem.removeprefix(rendezvous.PREFIX).partition("-")
         if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
             path.unlink(missing_ok=True)
+
+
+async def until_agent_listens(target: Target) -> None:
+    """Wait until the debug agent of a process listens, or the process has ended; ten seconds at most."""
+    deadline = time.monotonic() + _AGENT_S
+    socket = paths.agent_socket(target.uid, target.pid)
+    while time.monotonic() < deadline and not await asyncio.to_thread(os.path.exists, socket):
+        if not system.is_same_process(target.pid, target.started_ticks):
+            return
+        await asyncio.sleep(_AGENT_POLL_S)

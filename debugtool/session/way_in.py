@@ -38,6 +38,7 @@ class WayIntoPython:
         self.place: MeetingPlace | None = None
         self.attempt: Attempt | None = None
         self._request = request
+        self._bootstrap: Bootstrap | None = None
 
     def refuse_unsupported(self) -> None:
         """Refuse what cannot be debugged.
@@ -63,7 +64,7 @@ class WayIntoPython:
         target = self.target
         self.place = MeetingPlace(target.uid)
         system.fault_point("control")
-        bootstrap = Bootstrap(
+        self._bootstrap = Bootstrap(
             payload=self.place.payload,
             socket=self.place.socket,
             token=self.place.token,
@@ -72,10 +73,15 @@ class WayIntoPython:
             library=_library_for(target),
         )
         if hand_over is not None:
-            hand_over(bootstrap.arguments)
+            hand_over(self._bootstrap.arguments)
         else:
-            request = self._request
-            self.attempt = Attempt(target, bootstrap, method=request.method, timeout_s=request.timeout_s)
+            self.inject()
+
+    def inject(self) -> None:
+        """Begin the injection, and do not wait for it; also where an agent that called did not start the payload."""
+        assert self._bootstrap is not None
+        request = self._request
+        self.attempt = Attempt(self.target, self._bootstrap, method=request.method, timeout_s=request.timeout_s)
 
     def close(self) -> None:
         """Give up what nobody has taken over."""

@@ -11,7 +11,14 @@ PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
     from debugtool.system.elf import elf_sections, exported_symbols, has_fixed_addresses
-    from debugtool.system.faults import BUILD_FAULT_POINTS, FAULT_POINTS, GO_FAULT_POINTS, fault_point
+    from debugtool.system.faults import (
+        BUILD_FAULT_POINTS,
+        DETACH_POINTS,
+        FAULT_POINTS,
+        GO_FAULT_POINTS,
+        REPLAY_POINTS,
+        fault_point,
+    )
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
         sole_session,
         write_record,
     )
+    from debugtool.system.shortage import explain_os_error, require_descriptors
     from debugtool.system.tcp import (
         Listener,
         TcpSocket,
@@ -53,9 +61,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUILD_FAULT_POINTS",
+    "DETACH_POINTS",
     "FAULT_POINTS",
     "GO_FAULT_POINTS",
     "PLATFORM",
+    "REPLAY_POINTS",
     "Cause",
     "Credentials",
     "Listener",
@@ -68,6 +78,7 @@ __all__ = [
     "elf_sections",
     "examine",
     "explain_bind",
+    "explain_os_error",
     "explain_refusal",
     "exported_symbols",
     "fault_point",
@@ -90,6 +101,7 @@ __all__ = [
     "read_scope",
     "registered",
     "registered_beside",
+    "require_descriptors",
     "socket_inodes",
     "sole_session",
     "start_ticks",
@@ -107,7 +119,14 @@ __all__ = [
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
     "elf": ("elf_sections", "exported_symbols", "has_fixed_addresses"),
-    "faults": ("BUILD_FAULT_POINTS", "FAULT_POINTS", "GO_FAULT_POINTS", "fault_point"),
+    "faults": (
+        "BUILD_FAULT_POINTS",
+        "DETACH_POINTS",
+        "FAULT_POINTS",
+        "GO_FAULT_POINTS",
+        "REPLAY_POINTS",
+        "fault_point",
+    ),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),
@@ -125,6 +144,7 @@ _HOMES = {
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
     "sessions": ("SessionRecord", "find_sessions", "registered", "registered_beside", "sole_session", "write_record"),
+    "shortage": ("explain_os_error", "require_descriptors"),
     "tcp": (
         "Listener",
         "TcpSocket",

@@ -46,7 +46,7 @@ class SessionRecord:
             relay_pid=os.getpid(),
             relay_started=start_ticks(os.getpid()) or 0,
             target_pid=target.pid,
-            target_started=start_ticks(target.pid) or 0,
+            target_started=target.started_ticks,
             target_name=target.name,
             host=host,
             port=port,

@@ -23,6 +23,7 @@ async def _call(said: bytes, hangs_up: bool, is_armed: bool, reads: bool) -> Non
             writer.close()
         if is_armed:
             meeting.start_payload({"token": "t"})
+            assert not await meeting.starts(asyncio.Event().wait())  # it has said something else
         assert isinstance(await meeting.let_go(), bool)
         if reads and not hangs_up:
             with contextlib.suppress(OSError):

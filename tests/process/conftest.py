@@ -20,6 +20,11 @@ TARGETS = ROOT / "tests" / "targets"
 BUILD_LIMIT_S = 600
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what is too long for CI: `scripts/test tests/process/test_faults.py --all-faults`."""
+    parser.addoption("--all-faults", action="store_true", help="every fault at every point, and the long stops")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI nothing may be skipped that the machine can do: a skip fails, but for a CPython that is not to be had."""

@@ -103,6 +103,17 @@ def test_modules_are_short_and_say_what_they_are_for() -> None:
         assert not text.strip() or ast.get_docstring(ast.parse(text)), path
 
 
+def test_the_time_of_day_is_shown_and_nothing_hangs_on_it() -> None:
+    """It can be set at any moment; deadlines and ages count by clocks that cannot."""
+
+    def asks(path: Path) -> bool:
+        calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+        return bool(calls & {"time.time", "datetime.now", "datetime.utcnow", "time.localtime"})
+
+    shown = ["builds/project.py", "devhost/queries.py", "devhost/timerange.py", "output.py", "plugin/logs.py"]
+    assert sorted(str(path.relative_to(PACKAGE)) for path in modules() if asks(path)) == [*shown, "processes/rows.py"]
+
+
 def test_no_shell_strings_and_no_pickle() -> None:
     for path in modules():
         assert "shell=True" not in path.read_text(), path
