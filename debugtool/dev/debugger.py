@@ -9,7 +9,7 @@ from typing import Any
 from debugtool.dev.child import Child, Event
 from debugtool.session import Report
 
-_TOLD = frozenset({"launch_json", "client", "rearm_failed", "error", "paused", "pause_limit", "continued"})
+_TOLD = frozenset({"launch_json", "client", "rearm_failed", "error", "paused", "pause_limit", "let_go", "continued"})
 
 
 class Debugger:

@@ -68,7 +68,7 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return f"  {fields['level']:5} | {fields['message']}"
         case "client":
             return "An editor is connected" if fields["connected"] else "The editor has left"
-        case "paused" | "pause_limit" | "continued":
+        case "paused" | "pause_limit" | "let_go" | "continued":
             return session_event_text(event, fields)
         case "launch_json":
             return f"Wrote {fields['path']}" if fields["changed"] else ""

@@ -127,6 +127,12 @@ class Relay:
         if isinstance(self._main, ClientSession):
             await self._restore(self._main, debugger)
 
+    async def let_target_end(self) -> None:
+        """Let the target run to its end, past every breakpoint, because its host stops; its client stays."""
+        async with self._turn:
+            if self.debugger is not None:
+                await self.debugger.release()
+
     def add_instance(self, debugger: TargetDebugger, sources: FrozenSources | None = None) -> None:
         """Put one more process behind the port, of the target's own user, see `serve_target`.
 

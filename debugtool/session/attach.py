@@ -78,7 +78,7 @@ class _Session:
         self._crashes = CrashLoop()
         self._began = opening.began  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
-        self._pauses = PauseNotices(report)
+        self._pauses = PauseNotices(report, lambda: self._relay.let_target_end())
         self._is_ready = False  # once it is, no single process ends the session
         self.target = request.target
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 
 from debugtool import processes, system
-from debugtool.debuggers import TargetDebugger
+from debugtool.debuggers import HostCalls, TargetDebugger
+from debugtool.errors import DebugtoolError
 from debugtool.model import Target
 from debugtool.relay import Pause
 from debugtool.session.report import Report
+from debugtool.session.shutdown import until_shutdown_waits
+
+log = logging.getLogger(__name__)
 
 ALERT_S = 30.0
 """How long Grafana lets the evaluation of an alert rule take. Source: wire-spec 2.5, `evaluation_timeout`."""
@@ -47,17 +53,23 @@ def limits_of(target: Target, alert_s: float = ALERT_S) -> list[Limit]:
 class PauseNotices:
     """Tells of pauses, one after the other and each from its beginning to its end. An asynchronous context manager.
 
+    A target that stands still as a whole cannot answer the Shutdown of a host that stops: it is let go for it.
+
     Args:
-        report: Told `paused`, `pause_limit` for each limit that passes, `continued`.
+        report: Told `paused`, `pause_limit` for each limit that passes, `let_go`, `continued`.
+        let_end: Lets the target run to its end, past every breakpoint.
         alert_s: See `ALERT_S`.
 
     Attributes:
         debugger: That of the process that runs now.
     """
 
-    def __init__(self, report: Report, alert_s: float = ALERT_S) -> None:
+    def __init__(self, report: Report, let_end: Callable[[], Awaitable[None]], alert_s: float = ALERT_S) -> None:
         self.debugger: TargetDebugger | None = None
         self._report = report
+        self._let_end = let_end
+        self._watch: asyncio.Task[None] | None = None  # for a Shutdown
+        self._letting_go: asyncio.Task[None] | None = None
         self._alert_s = alert_s
         self._news: asyncio.Queue[Pause | None] = asyncio.Queue()
         self._pid: int | None = None  # of the process whose pause was told
@@ -73,6 +85,9 @@ class PauseNotices:
         self._task.cancel()
         await asyncio.wait([self._task])
         self._end()
+        self._stop_watch()
+        if self._letting_go is not None:
+            await asyncio.wait([self._letting_go])
 
     def take(self, pause: Pause | None) -> None:
         """Take note that the process stands still, or (None) runs on."""
@@ -82,6 +97,7 @@ class PauseNotices:
         """Take note that the process has ended: what is to come of its pause is told no more."""
         self.debugger = None
         self._pid = None
+        self._stop_watch()
 
     async def _tell_all(self) -> None:
         limits: list[Limit] = []
@@ -108,7 +124,24 @@ class PauseNotices:
         place = {"thread": pause.thread, "function": pause.function, "path": pause.path, "line": pause.line}
         told = [{"limit": limit.name, "limit_s": limit.limit_s, "left_s": limit.left_s} for limit in limits]
         self._report("paused", pid=target.pid, reason=pause.reason, **place, host_calls=calls, limits=told)
+        if calls is HostCalls.STOPPED:
+            self._stop_watch()
+            self._watch = asyncio.create_task(self._let_go_for_shutdown(target.pid), name="shutdown")
         return limits
+
+    async def _let_go_for_shutdown(self, pid: int) -> None:
+        await until_shutdown_waits(pid)
+        self._watch, self._letting_go = None, self._watch  # what follows ends the pause, and is not to be cut short
+        self._report("let_go", pid=pid, why="its host stops")
+        try:
+            await self._let_end()
+        except DebugtoolError as error:
+            log.warning("%s %s", error.what, error.why)
+
+    def _stop_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
 
     def _tell_limit(self, limit: Limit) -> None:
         if self._pid is not None:
@@ -118,6 +151,7 @@ class PauseNotices:
     def _end(self) -> None:
         pid, self._pid = self._pid, None
         if pid is not None:
+            self._stop_watch()
             self._report("continued", pid=pid, paused_s=self._paused_s())
 
     def _paused_s(self) -> float:

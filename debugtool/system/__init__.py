@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     )
     from debugtool.system.tether import tethered
     from debugtool.system.trace_probe import try_tracing_a_child
+    from debugtool.system.waiting_bytes import waiting_bytes
     from debugtool.system.words import printable
 
 __all__ = [
@@ -111,6 +112,7 @@ __all__ = [
     "tracer_of",
     "try_tracing_a_child",
     "wait_for_exit",
+    "waiting_bytes",
     "why_not",
     "write_record",
 ]
@@ -158,6 +160,7 @@ _HOMES = {
     ),
     "tether": ("tethered",),
     "trace_probe": ("try_tracing_a_child",),
+    "waiting_bytes": ("waiting_bytes",),
     "words": ("printable",),
 }
 

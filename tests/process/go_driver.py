@@ -78,7 +78,7 @@ class GoScene:
 
     def ask(self) -> int:
         """Have the plugin asked for data; give the number of the question."""
-        return self.host.send("QueryData", queries(), asynchronous=True)
+        return self.host.send("QueryData", queries(), **{"async": True})
 
     def assert_answer(self, question: int | None = None) -> None:
         """Fail unless the plugin answers."""

@@ -115,7 +115,7 @@ class GoHost:
                 return line
 
     def send(self, do: str, request: object = None, **settings: object) -> int:
-        """Give a command and do not wait; `asynchronous=True` lets the host take further ones meanwhile."""
+        """Give a command and do not wait; `**{"async": True}` lets the host take further ones meanwhile."""
         self._last_id += 1
         command = {"id": self._last_id, "do": do, "request": request, **settings}
         if command["request"] is None:

@@ -14,6 +14,7 @@ from attach_driver import AttachSession, attached
 from dap_client import DapClient
 from debug_driver import DEBUGGEE, debugging, line_of, stop_at
 from devhost_host import TARGETS
+from go_driver import build_plugin, debugging_go, delves_on, find_dlv
 from gohost_driver import GoHost, StartGoHost, queries
 
 SAMPLE = TARGETS / "sample_plugin.py"
@@ -97,3 +98,15 @@ def test_a_host_that_is_killed_leaves_no_plugin_at_a_breakpoint(host: GoHost) ->
     with paused_query(host) as (session, editor, _):
         host.process.kill()
         assert_waiting(session, editor, host.pid)
+
+
+def test_a_plugin_in_go_is_let_go_for_the_shutdown_of_its_host(go_programs: Path, start_go_host: StartGoHost) -> None:
+    find_dlv()
+    host = start_go_host(build_plugin("sdkplugin_debug", "-gcflags=all=-N -l"))
+    with debugging_go(host) as scene, scene.stopped() as (editor, _, _):
+        assert scene.session.wait_for("paused")["host_calls"] == "stopped"
+        killed = host.good("kill")
+        assert (killed["exited"], killed["exit_code"]) == (True, 0)
+        assert scene.session.wait_for("let_go")["pid"] == host.pid
+        assert_waiting(scene.session, editor, host.pid)
+        assert delves_on(host.pid) == []

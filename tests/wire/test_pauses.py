@@ -119,6 +119,10 @@ class Debugger:
         return HostCalls.ANSWERED
 
 
+async def nothing() -> None:
+    """Stands for what lets a process end; no process of these tests is told to."""
+
+
 def notices(plugin_id: str | None, *, listens: bool, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Have a pause told whose limits pass at once; give the events."""
     events: list[dict[str, Any]] = []
@@ -132,7 +136,7 @@ def notices(plugin_id: str | None, *, listens: bool, monkeypatch: pytest.MonkeyP
             if event == "pause_limit" or not fields.get("limits", True):
                 enough.set()
 
-        async with PauseNotices(report, alert_s=0.01) as telling:
+        async with PauseNotices(report, nothing, alert_s=0.01) as telling:
             telling.debugger = Debugger(plugin_id)  # type: ignore[assignment]
             telling.take(Pause("breakpoint", 2))
             await enough.wait()
