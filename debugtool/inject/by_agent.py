@@ -44,5 +44,8 @@ class AgentInjector:
         except OSError as error:
             raise Unsupported(what, why=str(error), next_step="use --method ptrace") from error
         if not answer:
-            raise Refused(what, why="it serves its own user and root only")
+            raise Refused(what, why="it hung up, as it does on other users than its own and root")
+        failed = json.loads(answer).get("failed")
+        if failed:
+            raise Unsupported(what, why=f"it answered: {failed}", next_step="use --method ptrace")
         return 0.0

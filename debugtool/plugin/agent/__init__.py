@@ -58,10 +58,18 @@ def serve(listener: socket.socket, uid: int, pid: int) -> None:
                 if payload.peer_uid(channel) not in (0, uid):
                     continue
                 line = channel.makefile("rb").readline(65536)
-                payload.run(read_request(line))
-                channel.sendall(b"{}\n")
-            except (OSError, ValueError, RuntimeError):
-                continue  # not debugtool, or it is gone, or no thread can be started: the next one is served
+                channel.sendall(json.dumps(begin(line)).encode("ascii") + b"\n")
+            except OSError:
+                continue  # it says nothing, or is gone: the next one is served
+
+
+def begin(line: bytes) -> dict[str, str]:
+    """Start the session that was asked for; give the answer, which tells what stood in its way."""
+    try:
+        payload.run(read_request(line))
+    except (OSError, ValueError, RuntimeError) as error:  # not debugtool, or no thread or file can be had
+        return {"failed": "%s: %s" % (type(error).__name__, error)}
+    return {}
 
 
 def read_request(line: bytes) -> dict[str, object]:
