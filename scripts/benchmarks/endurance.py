@@ -31,6 +31,7 @@ from debugtool.plugin.proto import backend_pb2_grpc
 
 CYCLES = 1000
 RESTARTS = 200
+SERVED = 20  # queries that each process answers before it is killed
 RATE = 50.0
 WARM_UP = 0.1  # of all cycles, but two at least: debugpy's modules and caches, an arena of malloc for each thread
 BURST_S = 0.3  # of queries without a pause: the plugin starts all the threads for them that it may have
@@ -125,7 +126,7 @@ class Endurance:
         self.hit(editor)
         load.ask(f"address {grpc_target(self.address)}")
         self._restarts.append((killed, time.monotonic()))
-        self.account(load)
+        self.account_until(load, SERVED)
         rearmed = session.wait_for("rearmed")
         assert rearmed["pid"] == self.pid and rearmed["before_first_request"], rearmed
         return {
@@ -143,6 +144,19 @@ class Endurance:
                 self.outcome.broken += 1
             else:
                 self.outcome.failed.append(f"{problem} after {ended - sent:.3f} s")
+
+    def account_until(self, load: Load, answered: int) -> None:
+        """Account again and again until so many more queries were answered.
+
+        Raises:
+            TimeoutError: They were not, in a minute.
+        """
+        wanted, deadline = self.outcome.answered + answered, time.monotonic() + LIMIT_S
+        while self.outcome.answered < wanted:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"pid {self.pid} answers no queries")
+            time.sleep(0.02)
+            self.account(load)
 
     def tell(self, what: str, facts: Sequence[Facts]) -> None:
         """Tell how far it is and what was counted last, now and then: a long run that is interrupted has said it."""
@@ -214,7 +228,7 @@ def allowance(name: str) -> float:
 
 def rows_of(what: str, facts: Sequence[Facts]) -> list[Row]:
     """Hold the last fifth of what was counted against the first one after the warm-up."""
-    kept = facts[max(2, int(len(facts) * WARM_UP)) :]
+    kept = facts[min(len(facts) - 1, max(2, int(len(facts) * WARM_UP))) :]
     size = max(1, len(kept) // 5)
     return [
         Row(
