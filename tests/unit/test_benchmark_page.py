@@ -81,3 +81,20 @@ def test_every_benchmark_has_words() -> None:
     import bench
 
     assert set(page.WORDS) == set(bench.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "counted", "reached"),
+    [
+        ("plugin, file descriptors", [7] * 100, True),
+        ("plugin, file descriptors", [7] * 60 + [8] * 40, False),
+        ("plugin, MB", [100 + number % 6 for number in range(100)], True),
+        ("plugin, MB", [100 + number % 6 + number / 10 for number in range(100)], False),
+        ("session, MB", [30 + number / 20 for number in range(100)], False),
+    ],
+)
+def test_endurance_tells_what_grows_from_what_swings(name: str, counted: list[float], reached: bool) -> None:
+    from benchmarks import endurance
+
+    (row,) = endurance.rows_of("100 attaches", [{name: number} for number in counted])
+    assert row.reached is reached
