@@ -84,11 +84,11 @@ def opened(
     check_host(request.host, request.allow_remote)
     with way_into(request, target) as way, contextlib.ExitStack() as lock:
         way.refuse_unsupported()
-        check_state(target)
         if not lock.enter_context(system.sole_session(target.pid, target.uid)):
             yield None
             return
         system.fault_point("locked")
+        check_state(target)  # not before: the tracer of another attach to it may be at work just then
         with permission_for(request), contextlib.ExitStack() as stack:
             signals = EarlySignals()
             if keeps_signals:
