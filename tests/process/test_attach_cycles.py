@@ -52,11 +52,13 @@ def test_a_process_busy_with_malloc_on_several_threads(python: Path) -> None:
     assert not any(facts["tracing"] for facts in seen)
 
 
+@pytest.mark.timeout(600)
 def test_memory_of_a_hundred_cycles() -> None:
     """Of an idle process: what a busy one has from malloc at some moment says nothing of what it will have."""
     with running_worker("idle") as worker:
         before = worker.ask()
         memory = [one_cycle(worker, number, before)["rss_kb"] for number in range(100)][WARM_UP:]
     half = len(memory) // 2
-    # a leak of 25 KiB a cycle; measured are 2 to 6
-    assert statistics.median(memory[half:]) - statistics.median(memory[:half]) < 25 * half, memory
+    # a leak of 75 KiB a cycle; measured are 5 to 15 on average, of which malloc takes 1 MB at a time now and then.
+    # `scripts/bench endurance` judges the slow ones, by a thousand cycles.
+    assert statistics.median(memory[half:]) - statistics.median(memory[:half]) < 75 * half, memory

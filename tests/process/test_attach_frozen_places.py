@@ -68,7 +68,8 @@ def test_without_a_cpython_of_its_version_it_is_refused_and_left_alone() -> None
     program = frozen_program("--onefile", version="3.9")
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     hidden = [path for path in (root / "versions").glob("3.9*")]
-    script = 'for path in "$@"; do mount -t tmpfs none "$path"; done; ' + f'exec "{DEBUGTOOL}" attach --pid "$PID"'
+    script = 'for path in "$@"; do mount -t tmpfs none "$path"; done; '
+    script += f'exec "{DEBUGTOOL}" attach --port 0 --pid "$PID"'
     with running_frozen(program) as target:
         before = target.call("traces")
         done = subprocess.run(
