@@ -66,16 +66,17 @@ class MeetingPlace:
 
 
 def _directory_prefix() -> str:
-    return f"session-{os.getpid()}-{system.start_ticks(os.getpid())}-"
+    return f"session-{os.getpid()}-{system.start_ticks(os.getpid())}-{system.namespace_mark()}-"
 
 
 def remove_abandoned(base: Path) -> None:
     """Remove the directories of sessions whose debugtool was killed before the payload was there to do it.
 
     Args:
-        base: The runtime directory of a user. What has another name there is left alone.
+        base: The runtime directory of a user. What has another name there is left alone, and what is of another
+            container, whose processes are not seen from here.
     """
-    for directory in base.glob("session-*-*-*"):
+    for directory in base.glob(f"session-*-*-{system.namespace_mark()}-*"):
         pid, ticks = directory.name.split("-")[1:3]
         if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
             shutil.rmtree(directory, ignore_errors=True)

@@ -127,7 +127,8 @@ class Rendezvous:
         if os.geteuid() != self._uid:
             os.chown(address, self._uid, -1)
         program = None if self._program is None else os.path.realpath(self._program)
-        place = {"socket": str(address), "pid": os.getpid(), "started": own, "program": program}
+        whose = {"pid": os.getpid(), "started": own, "namespace": system.namespace_mark()}
+        place = {"socket": str(address), **whose, "program": program}
         _write_private(path, json.dumps({**place, "limit_s": self._limit_s}).encode(), self._uid)
         system.fault_point("rendezvous")
 
@@ -182,11 +183,14 @@ def _write_private(path: Path, content: bytes, uid: int) -> None:
 
 
 def _remove_abandoned(base: Path) -> None:
-    """Remove what sessions left whose debugtool was killed."""
-    for path in base.glob(f"{rendezvous.PREFIX}*-*.*"):
-        pid, _, ticks = path.stem.removeprefix(rendezvous.PREFIX).partition("-")
-        if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
-            path.unlink(missing_ok=True)
+    """Remove what sessions left whose debugtool was killed; those of other containers are not seen from here."""
+    for path in base.glob(f"{rendezvous.PREFIX}*-*.json"):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            place = json.loads(path.read_text())
+            is_judged_here = place["namespace"] == system.namespace_mark()
+            if is_judged_here and not system.is_same_process(place["pid"], place["started"]):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".sock").unlink(missing_ok=True)
 
 
 async def until_agent_listens(target: Target) -> None:

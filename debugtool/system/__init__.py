@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from debugtool.system.process_facts import (
         age_s,
         is_same_process,
+        namespace_mark,
         opened_pidfd,
         pending_signals,
         process_state,
@@ -91,6 +92,7 @@ __all__ = [
     "is_same_process",
     "listener_owner",
     "loopback_peer_uid",
+    "namespace_mark",
     "opened_pidfd",
     "parse_tcp",
     "peer_uid",
@@ -135,6 +137,7 @@ _HOMES = {
     "process_facts": (
         "age_s",
         "is_same_process",
+        "namespace_mark",
         "opened_pidfd",
         "pending_signals",
         "process_state",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
-from debugtool.system.process_facts import process_state, start_ticks
+from debugtool.system.process_facts import namespace_mark, process_state, start_ticks
 
 _SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
 
@@ -28,6 +28,7 @@ class SessionRecord:
         target_name: Its name as `debugtool ps` shows it.
         host: Address an editor connects to, with `port`.
         method: How the debugger got in.
+        namespace: Where the numbers count (`namespace_mark`).
     """
 
     relay_pid: int
@@ -38,6 +39,7 @@ class SessionRecord:
     host: str
     port: int
     method: str
+    namespace: str
 
     @classmethod
     def of(cls, target: Target, host: str, port: int, method: str) -> SessionRecord:
@@ -51,6 +53,7 @@ class SessionRecord:
             host=host,
             port=port,
             method=method,
+            namespace=namespace_mark(),
         )
 
 
@@ -179,6 +182,8 @@ def _read(path: Path) -> SessionRecord | None:
     except (ValueError, TypeError):
         path.unlink(missing_ok=True)  # written by another version, or cut short by a full disk
         return None
+    if record.namespace != namespace_mark():
+        return None  # of another container that shares this directory: nothing of it can be seen from here
     # A relay that was killed is a zombie until its parent has collected it.
     if start_ticks(record.relay_pid) != record.relay_started or process_state(record.relay_pid) in "XZ":
         path.unlink(missing_ok=True)

@@ -15,6 +15,8 @@ import pytest
 from attach_driver import ROOT, attached, running_worker
 from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
 
+from debugtool.system import namespace_mark
+
 FORBID_PTRACE = ROOT / "tests" / "targets" / "forbid_ptrace.py"
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 # debugtool itself may be installed where only root can look; reading is all that this capability adds
@@ -161,6 +163,7 @@ def test_the_record_of_a_session_that_was_killed() -> None:
         pass
     times = {"relay_started": 1, "target_pid": 1, "target_started": 1}
     place = {"target_name": "my-ds", "host": "127.0.0.1", "port": 3222, "method": "ptrace"}
+    place["namespace"] = namespace_mark()
     record = json.dumps({"relay_pid": ended.pid, **times, **place})
     leave = f"mkdir -m 700 {runtime_directory}; echo '{record}' > {runtime_directory}/session-{ended.pid}.json"
     report = doctor(cwd=Path("/"), through=prepared(f"{OWN_TMP.format(size='64m')}; {leave}"))

@@ -23,7 +23,7 @@ from debugtool.model import Build, Runtime
 from debugtool.output import error_text
 from debugtool.plugin.agent import paths
 from debugtool.processes import find_target, find_targets, list_targets
-from debugtool.system import SessionRecord, registered, start_ticks
+from debugtool.system import SessionRecord, namespace_mark, registered, start_ticks
 
 COOKIE = {"PLUGIN_PROTOCOL_VERSIONS": "2", "grafana_plugin_type": "datasource"}
 PYENV = Path.home() / ".pyenv/versions"
@@ -323,7 +323,9 @@ def test_who_debugs_it_a_session_a_tracer_or_debugpy(start: Start, project: Path
     ticks = start_ticks(target.pid), start_ticks(os.getpid())
     assert ticks[0] is not None
     assert ticks[1] is not None
-    record = SessionRecord(os.getpid(), ticks[1], target.pid, ticks[0], "x", "127.0.0.1", 3222, "ptrace")
+    record = SessionRecord(
+        os.getpid(), ticks[1], target.pid, ticks[0], "x", "127.0.0.1", 3222, "ptrace", namespace_mark()
+    )
     with registered(record):
         assert find_target(None, pid=target.pid).debugger == f"debugtool on 127.0.0.1:3222 (pid {os.getpid()})"
     tracer = start(sys.executable, WAITING.with_name("tracing.py"), str(target.pid))

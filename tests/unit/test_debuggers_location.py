@@ -11,7 +11,7 @@ import pytest
 
 from debugtool.debuggers.location import is_readable_by
 from debugtool.debuggers.meeting_place import remove_abandoned
-from debugtool.system import start_ticks
+from debugtool.system import namespace_mark, start_ticks
 
 OTHER = 54321
 
@@ -58,9 +58,10 @@ def test_a_link_into_a_closed_directory(file: Path, public: Path) -> None:
 
 
 def test_only_abandoned_session_directories_are_removed(tmp_path: Path) -> None:
-    own = f"session-{os.getpid()}-{start_ticks(os.getpid())}-abc"
-    abandoned = f"session-{os.getpid()}-1-abc"
-    others = ["session-12.json", "session-x-y-z", "debugpy-1.8.22", "agent-1.sock"]
+    own = f"session-{os.getpid()}-{start_ticks(os.getpid())}-{namespace_mark()}-abc"
+    abandoned = f"session-{os.getpid()}-1-{namespace_mark()}-abc"
+    elsewhere = f"session-{os.getpid()}-1-1.1-abc"  # in another container, where that process may well run
+    others = ["session-12.json", "session-x-y-z", elsewhere, "debugpy-1.8.22", "agent-1.sock"]
     for name in (own, abandoned, *others):
         (tmp_path / name).mkdir()
     (tmp_path / abandoned / "payload.py").write_text("")

@@ -183,7 +183,7 @@ def test_a_crash_loop_is_left_alone_for_longer_each_time() -> None:
 
 
 def record(pid: int, name: str) -> system.SessionRecord:
-    return system.SessionRecord(pid + 1000, 1, pid, 1, name, "127.0.0.1", 3000 + pid, "ptrace")
+    return system.SessionRecord(pid + 1000, 1, pid, 1, name, "127.0.0.1", 3000 + pid, "ptrace", "")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from debugtool.plugin.agent import paths
-from debugtool.system import SessionRecord, find_sessions, registered, sole_session, start_ticks
+from debugtool.system import SessionRecord, find_sessions, namespace_mark, registered, sole_session, start_ticks
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def test_a_relay_that_was_killed_has_no_session_though_nobody_has_collected_it(d
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as relay:
         started = start_ticks(relay.pid)
         assert started is not None
-        record = SessionRecord(relay.pid, started, 1, 1, "my-datasource", "127.0.0.1", 3222, "agent")
+        record = SessionRecord(relay.pid, started, 1, 1, "my-datasource", "127.0.0.1", 3222, "agent", namespace_mark())
         paths.make_runtime_dir(os.geteuid())
         with registered(record):
             assert find_sessions() == [record]
@@ -67,3 +67,12 @@ def test_a_relay_that_was_killed_has_no_session_though_nobody_has_collected_it(d
             os.waitid(os.P_PID, relay.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
             assert find_sessions() == []
     assert list(directory.iterdir()) == []
+
+
+def test_what_another_container_left_in_a_shared_directory_is_not_judged_here() -> None:
+    """GIVEN a /tmp that two pid namespaces share THEN a session of one does not seem abandoned to the other."""
+    ended = SessionRecord(1, 1, 1, 1, "my-datasource", "127.0.0.1", 3222, "agent", "1.1")
+    with registered(ended):
+        assert find_sessions() == []
+        path = Path(paths.runtime_dir(os.geteuid())) / "session-1.json"
+        assert path.exists()
