@@ -49,10 +49,6 @@ class Relay:
         on_pause: Called with each pause of the target, and with None when it runs on; not for those of its children.
         on_restart: Restarts the target when an editor asks for it; raises DebugtoolError. None: no editor can.
         on_terminate: Ends the target when an editor's Stop is to do that; raises DebugtoolError.
-
-    Raises:
-        AddressInUse: Somebody listens there; the message says who.
-        Refused: An address that others can reach, without `allow_remote`.
     """
 
     def __init__(

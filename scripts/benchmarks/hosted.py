@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import say
-from benchmarks.processes import DEBUGTOOL, LIMIT_S, ROOT, Session, read_line
+from benchmarks.processes import DEBUGTOOL, LIMIT_S, ROOT, Answering, Session, read_line
 from debugtool.devhost.handshake import grpc_target
 from debugtool.plugin.agent import paths
 
@@ -132,19 +131,8 @@ def _add_line(source: Path) -> None:
     source.write_text("\n".join(lines) + "\n")
 
 
-class Load:
+class Load(Answering):
     """A running load_client.py."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        read_line(process)
-
-    def ask(self, command: str) -> dict[str, Any]:
-        """Give a command and wait for the answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(command.encode() + b"\n")
-        answer: dict[str, Any] = json.loads(read_line(self.process))
-        return answer
 
 
 @contextlib.contextmanager

@@ -103,12 +103,12 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
                     child.kill()
 
 
-class Running:
-    """A running target.py."""
+class Answering:
+    """A process of ours that says one line when it is ready, and answers each line by one of JSON."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self.pid = int(read_line(process).split()[1])
+        self.said = read_line(process)
 
     def ask(self, command: str) -> dict[str, Any]:
         """Give a command and wait for the answer."""
@@ -116,6 +116,15 @@ class Running:
         self.process.stdin.write(command.encode() + b"\n")
         answer: dict[str, Any] = json.loads(read_line(self.process))
         return answer
+
+
+class Running(Answering):
+    """A running target.py."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return int(self.said.split()[1])
 
 
 @contextlib.contextmanager
