@@ -14,8 +14,13 @@ from debugtool.errors import DebugtoolError
 
 def error_text(error: DebugtoolError) -> str:
     """Lay an error out as its three lines: what, why, next."""
-    lines = [f"Error: {error.what}"]
-    for label, text in (("why: ", error.why), ("next:", error.next_step)):
+    return three_lines(f"Error: {error.what}", error.why, error.next_step)
+
+
+def three_lines(what: str, why: str, next_step: str) -> str:
+    """Lay out what is wrong, why, and what to do; the parts that are empty are left out."""
+    lines = [what]
+    for label, text in (("why: ", why), ("next:", next_step)):
         if text:
             indented = text.strip().replace("\n", "\n         ")
             lines.append(f"  {label} {indented}")

@@ -60,12 +60,13 @@ def attach(
     editor stays connected, with its breakpoints. A debug build is armed before its own code runs.
 
     With --all the editor gets a session for each process of that name and for the Pythons below them (a pool's
-    workers), those that come later included. Without it one process is debugged, and what it starts while an editor
-    is there.
+    workers), those that come later included; one that another session has comes once that has ended. Without it one
+    process is debugged, and what it starts while an editor is there.
 
     With --wait-at-start a debug build is held at each start, before its own code, until an editor has set its
     breakpoints, for 50 s at most: a host waits 60 s for the handshake line. A plugin on debugtool.plugin then stops
-    after that line and before its first request. With --wait the first start is held too.
+    after that line and before its first request. With --wait the first start is held too. With --all the starts of
+    the session's first process are held; the others are debugged as they come.
 
     NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
     working directory names it.
@@ -83,8 +84,6 @@ def attach(
     if background:
         session.attach_in_background(report)
         return
-    if every and wait_at_start:
-        raise click.UsageError("--wait-at-start holds one plugin's starts; leave --all out.")
     request_for = functools.partial(
         session.AttachRequest,
         host=host,
@@ -99,7 +98,7 @@ def attach(
         hold_s=hold if wait_at_start else None,
     )
     if wait_at_start:
-        ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait)
+        ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait, every=every)
     else:
         if wait:
             target = session.wait_for_target(name, pid, report, oldest=every)

@@ -175,7 +175,7 @@ class _Session:
             successor = await follower.next_process(self._stop)
             self._lock.close()
             target = successor.target
-            if self._lock.enter_context(system.sole_session(target.pid, target.uid)):
+            if self._lock.enter_context(system.sole_session(target.pid, target.uid, every=self._request.every)):
                 self.target = target
                 system.fault_point("succeeded")
                 return successor

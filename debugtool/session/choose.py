@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
-from debugtool import processes
+from debugtool import processes, system
 from debugtool.model import Runtime, Target
 from debugtool.session.report import Report
+from debugtool.session.request import AttachRequest
 
 _POLL_S = 0.2
 _UNPACKING_S = 15.0
@@ -25,7 +27,10 @@ def choose_target(name: str | None, pid: int | None, *, oldest: bool = False) ->
         Ambiguous: Several do.
     """
     several = oldest and pid is None
-    target = processes.find_targets(name)[0] if several else processes.find_target(name, pid=pid)
+    return _unpacked(processes.find_targets(name)[0] if several else processes.find_target(name, pid=pid))
+
+
+def _unpacked(target: Target) -> Target:
     deadline = time.monotonic() + _UNPACKING_S
     while target.runtime is Runtime.FROZEN and target.libpython is None and time.monotonic() < deadline:
         time.sleep(_POLL_S)  # a onefile program unpacks itself, and starts a child then
@@ -52,3 +57,25 @@ def wait_for_target(name: str | None, pid: int | None, report: Report, *, oldest
     while not processes.find_targets(name, missing_ok=True):
         time.sleep(_POLL_S)
     return choose_target(name, None, oldest=oldest)
+
+
+def beginning_with_a_free_process(request: AttachRequest) -> AttachRequest:
+    """Have a session that takes all processes of a name begin with one that no other has: the target, else the oldest.
+
+    It stays with what another such session has, whose processes these are; and with the target where none is free.
+    """
+    first = request.target
+    kind = system.session_kind_on(first.pid, first.uid)
+    if kind is not system.SessionKind.SINGLE:
+        return request
+    name = first.plugin_id or first.name
+    free = None
+    for target in processes.find_family(name):
+        if target.uid != first.uid:
+            continue
+        kind = system.session_kind_on(target.pid, target.uid)
+        if kind is system.SessionKind.EVERY:
+            return replace(request, target=target)
+        if kind is None:
+            free = free or target
+    return replace(request, target=_unpacked(free), family=name) if free else request

@@ -15,7 +15,7 @@ from debugtool import processes, system
 from debugtool.errors import DebugtoolError, ExitCode, Refused
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
-from debugtool.session.choose import choose_target
+from debugtool.session.choose import beginning_with_a_free_process, choose_target
 from debugtool.session.configuration import write_configuration
 from debugtool.session.opening import opened
 from debugtool.session.report import Report
@@ -28,6 +28,8 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
     Raises:
         DebugtoolError: The attach failed.
     """
+    if request.every:
+        request = beginning_with_a_free_process(request)
     _report_target(request.target, report)
     try:
         with opened(request) as opening:
@@ -65,6 +67,7 @@ def run_attach_at_start(
     *,
     hold_s: float,
     waits: bool,
+    every: bool = False,
 ) -> signal.Signals | None:
     """Attach as `run_attach` does, and hold each start of the plugin for an editor.
 
@@ -75,6 +78,7 @@ def run_attach_at_start(
         report: Told what happens.
         hold_s: For how long a start is held, from the start on, seconds.
         waits: Whether a plugin that does not run is waited for.
+        every: Whether several processes may have that name: the starts of the session's own one are held.
 
     Raises:
         DebugtoolError: The attach failed, or it cannot be held at its start.
@@ -89,13 +93,15 @@ def run_attach_at_start(
     async def wait_and_attach() -> signal.Signals | None:
         with stop_signals() as stop:
             if waits and pid is None:
-                first = await wait_for_start(name, report, stop, hold_s)
+                first = await wait_for_start(name, report, stop, hold_s, every=every)
             else:
-                first = Successor(await asyncio.to_thread(choose_target, name, pid))
+                first = Successor(await asyncio.to_thread(choose_target, name, pid, oldest=every))
             async with letting_go_of(first.meeting):
-                refuse_unholdable(first.target)
-                _report_target(first.target, report)
                 request = request_for(first.target)
+                if every and first.meeting is None:
+                    request = await asyncio.to_thread(beginning_with_a_free_process, request)
+                refuse_unholdable(request.target)
+                _report_target(request.target, report)
                 hand_over = first.meeting.start_payload if first.meeting else None
                 with opened(request, hand_over, keeps_signals=False) as opening:
                     if opening is not None:

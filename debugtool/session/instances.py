@@ -14,7 +14,7 @@ from debugtool.errors import DebugtoolError, ProcessGone
 from debugtool.model import Target
 from debugtool.relay import Relay
 from debugtool.session.arming import debugger_on, find_sources
-from debugtool.session.ending import Stop, Stopped, until_exit_or_stop
+from debugtool.session.ending import Stop, Stopped, or_stop, until_exit_or_stop
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
 
@@ -32,7 +32,7 @@ class Instances:
     Args:
         request: What the session was asked for.
         relay: The endpoint.
-        report: Told `instance` with its `state`: `armed`, `ended`, or `left` with what and why.
+        report: Told `instance` with its `state`: `armed`, `ended`, or `left` with what, why and next.
         main: Gives the process that the session itself has, or had last; None until its debugger is up.
     """
 
@@ -41,7 +41,7 @@ class Instances:
         self._relay = relay
         self._report = report
         self._main = main
-        self._name = request.target.plugin_id or request.target.name
+        self._name = request.family or request.target.plugin_id or request.target.name
         self._known: set[tuple[int, int]] = set()  # pid and start time of what is served, or left alone
         self._over: Stop = asyncio.get_running_loop().create_future()
         self._tasks = Tasks()
@@ -86,17 +86,35 @@ class Instances:
     async def _serve(self, target: Target) -> None:
         try:
             with contextlib.ExitStack() as stack:
-                if not stack.enter_context(system.sole_session(target.pid, target.uid)):
-                    self._tell_left(target, f"{target} was left alone.", "another session has it")
-                    return
+                if not self._lock(target, stack):
+                    next_step = f"it is debugged here, too, once that session ends: debugtool detach {target.pid}"
+                    self._tell_left(target, f"{target} was left alone.", "another session has it", next_step)
+                    while not self._lock(target, stack):
+                        await self._until_free(target)
                 await self._debug(target, stack)
         except Stopped:
             pass
         except ProcessGone:
             self._tell(target, "ended")
         except (DebugtoolError, OSError) as error:
-            words = (error.what, error.why) if isinstance(error, DebugtoolError) else (f"{target}: failed.", str(error))
-            self._tell_left(target, *words)
+            if isinstance(error, OSError):  # a full disk, no file descriptors left
+                error = system.explain_os_error(f"Could not attach to {target}.", error)
+            self._tell_left(target, error.what, error.why, error.next_step)
+
+    def _lock(self, target: Target, stack: contextlib.ExitStack) -> bool:
+        return stack.enter_context(system.sole_session(target.pid, target.uid, every=True))
+
+    async def _until_free(self, target: Target) -> None:
+        """Wait until no session has a process.
+
+        Raises:
+            ProcessGone: It has ended.
+            Stopped: Our session is to end.
+        """
+        while await asyncio.to_thread(system.session_kind_on, target.pid, target.uid):
+            await or_stop(asyncio.ensure_future(asyncio.sleep(_PAUSE_S)), self._over)
+            if not system.is_same_process(target.pid, target.started_ticks):
+                raise ProcessGone(f"{target} has ended.")
 
     async def _debug(self, target: Target, stack: contextlib.ExitStack) -> None:
         ticks = system.start_ticks(target.pid)
@@ -113,8 +131,8 @@ class Instances:
                 debugger.hang_up()
                 self._tell(target, "ended")
 
-    def _tell_left(self, target: Target, what: str, why: str) -> None:
-        self._tell(target, "left", what=what, why=why)
+    def _tell_left(self, target: Target, what: str, why: str, next_step: str) -> None:
+        self._tell(target, "left", what=what, why=why, next=next_step)
 
     def _tell(self, target: Target, state: str, **more: object) -> None:
         self._report("instance", pid=target.pid, name=target.name, state=state, **more)

@@ -84,7 +84,7 @@ def opened(
     check_host(request.host, request.allow_remote)
     with way_into(request, target) as way, contextlib.ExitStack() as lock:
         way.refuse_unsupported()
-        if not lock.enter_context(system.sole_session(target.pid, target.uid)):
+        if not lock.enter_context(system.sole_session(target.pid, target.uid, every=request.every)):
             yield None
             return
         system.fault_point("locked")

@@ -95,15 +95,21 @@ def event_text(event: str, fields: dict[str, object]) -> str:
         case "detached":
             return "Detached."
         case "instance":
-            return _INSTANCE[str(fields["state"])].format(**fields)
+            return _instance_text(fields)
     return _restart_text(event, fields) or _start_text(event, fields) or _pause_text(event, fields)
 
 
-_INSTANCE = {
-    "armed": "Beside it: {name} (pid {pid}).",
-    "ended": "{name} (pid {pid}) ended.",
-    "left": "{what} {why}",
-}
+def _instance_text(fields: dict[str, object]) -> str:
+    match fields["state"]:
+        case "armed":
+            return f"Beside it: {fields['name']} (pid {fields['pid']})."
+        case "ended":
+            return f"{fields['name']} (pid {fields['pid']}) ended."
+    return _three_lines(fields)
+
+
+def _three_lines(fields: dict[str, object]) -> str:
+    return output.three_lines(str(fields["what"]), str(fields["why"]), str(fields["next"]))
 
 
 def _restart_text(event: str, fields: dict[str, object]) -> str:
@@ -120,8 +126,7 @@ def _restart_text(event: str, fields: dict[str, object]) -> str:
             )
             return f"Attached again, to pid {fields['pid']}, {how}."
         case "rearm_failed":
-            lines = [f"{fields['what']}", f"  why:  {fields['why']}", f"  next: {fields['next']}"]
-            return "\n".join([*lines, f"The session waits for {fields['waits_for']}."])
+            return f"{_three_lines(fields)}\nThe session waits for {fields['waits_for']}."
         case "crash_loop":
             return (
                 f"{fields['name']} has ended {fields['crashes']} times in a row right after its start: "

@@ -20,6 +20,7 @@ class AttachRequest:
         workspace: Directory whose launch.json is written; None finds it, False writes none.
         timeout_s: How long a target may take to become ready and to let us in.
         every: Whether the other processes of the target's name, and the Pythons below them, are debugged with it.
+        family: What those others are called; None: as the target is.
         once: Whether the session ends with the process; else it goes on in the one that comes after it.
         hold_s: For how long, from its start on, a process that is started is held until an editor has set its
             breakpoints; None holds none.
@@ -34,6 +35,7 @@ class AttachRequest:
     workspace: Path | bool | None = None
     timeout_s: float = 15.0
     every: bool = False
+    family: str | None = None
     once: bool = False
     pauses: bool = True
     hold_s: float | None = None

@@ -71,7 +71,9 @@ def refuse_go_project(name: str | None) -> None:
         )
 
 
-async def wait_for_start(name: str | None, report: Report, stop: Stop, hold_s: float) -> Successor:
+async def wait_for_start(
+    name: str | None, report: Report, stop: Stop, hold_s: float, *, every: bool = False
+) -> Successor:
     """Wait until a plugin is started, and hold it before its own code; one that runs already is given as it is.
 
     Args:
@@ -79,6 +81,7 @@ async def wait_for_start(name: str | None, report: Report, stop: Stop, hold_s: f
         report: Told that it is waited for.
         stop: Ends the wait.
         hold_s: For how long it may be held, seconds.
+        every: Whether several may have that name: then it is the first that calls, or the oldest.
 
     Raises:
         Unsupported: It has been started, and is no debug build; it runs on.
@@ -86,12 +89,12 @@ async def wait_for_start(name: str | None, report: Report, stop: Stop, hold_s: f
         Stopped: `stop` is done.
     """
     if await asyncio.to_thread(processes.find_targets, name, missing_ok=True):
-        return Successor(await asyncio.to_thread(choose_target, name, None))
+        return Successor(await asyncio.to_thread(choose_target, name, None, oldest=every))
     refuse_go_project(name)
     async with Rendezvous(os.geteuid(), None, hold_s) as gate:
         gate.expect()
         report("waiting", name=name or "the plugin of this directory")
-        calls, looks = asyncio.create_task(_called(name, gate)), asyncio.create_task(_seen(name))
+        calls, looks = asyncio.create_task(_called(name, gate)), asyncio.create_task(_seen(name, every))
         try:
             return await or_stop(asyncio.ensure_future(_first_of(calls, looks)), stop)
         finally:
@@ -120,7 +123,7 @@ async def _called(name: str | None, gate: Rendezvous) -> Successor:
         await meeting.let_go()
 
 
-async def _seen(name: str | None) -> Successor:
+async def _seen(name: str | None, every: bool) -> Successor:
     """Wait for a process of that name that does not call us though its start is over.
 
     Raises:
@@ -130,7 +133,7 @@ async def _seen(name: str | None) -> Successor:
         while not await asyncio.to_thread(processes.find_targets, name, missing_ok=True):
             await asyncio.sleep(_POLL_S)
         try:
-            target = await asyncio.to_thread(choose_target, name, None)
+            target = await asyncio.to_thread(choose_target, name, None, oldest=every)
             if target.build is Build.DEBUG or target.runtime is Runtime.FROZEN:
                 await _until_started(target)
                 target = await asyncio.to_thread(choose_target, None, target.pid)

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from debugtool.system.python_version import find_version, python_version_in
     from debugtool.system.refusal import Cause, Refusal, explain_refusal, why_not
     from debugtool.system.sessions import (
+        SessionKind,
         SessionRecord,
         find_sessions,
         registered,
         registered_beside,
+        session_kind_on,
         sole_session,
         write_record,
     )
@@ -73,6 +75,7 @@ __all__ = [
     "Listener",
     "Permission",
     "Refusal",
+    "SessionKind",
     "SessionRecord",
     "TcpSocket",
     "age_s",
@@ -105,6 +108,7 @@ __all__ = [
     "registered",
     "registered_beside",
     "require_descriptors",
+    "session_kind_on",
     "socket_inodes",
     "sole_session",
     "start_ticks",
@@ -148,7 +152,16 @@ _HOMES = {
     "python_version": ("find_version", "python_version_in"),
     "ptrace_scope": ("ask_on_terminal", "temporarily_relax_ptrace_scope"),
     "refusal": ("Cause", "Refusal", "explain_refusal", "why_not"),
-    "sessions": ("SessionRecord", "find_sessions", "registered", "registered_beside", "sole_session", "write_record"),
+    "sessions": (
+        "SessionKind",
+        "SessionRecord",
+        "find_sessions",
+        "registered",
+        "registered_beside",
+        "session_kind_on",
+        "sole_session",
+        "write_record",
+    ),
     "shortage": ("explain_os_error", "require_descriptors"),
     "tcp": (
         "Listener",

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from debugtool.model import Target
@@ -16,6 +17,14 @@ from debugtool.plugin.agent import paths
 from debugtool.system.process_facts import namespace_mark, process_state, start_ticks
 
 _SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
+_EVERY = b"all"  # in the locks of a session that takes all processes of a name
+
+
+class SessionKind(StrEnum):
+    """What a session that has a process does with the others of its name."""
+
+    SINGLE = "single"
+    EVERY = "every"  # it has them too, or will have
 
 
 @dataclass(frozen=True)
@@ -107,12 +116,13 @@ def _write(record: SessionRecord, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
+def sole_session(target_pid: int, uid: int, *, every: bool = False) -> Iterator[bool]:
     """Be the only session on a target while the block runs, whichever user's debugtool asks.
 
     Args:
         target_pid: The target.
         uid: Its user, in whose runtime directory the lock lies.
+        every: Whether the session takes all processes of the target's name (`attach --all`).
 
     Yields:
         Whether we are; another session has it otherwise.
@@ -129,9 +139,33 @@ def sole_session(target_pid: int, uid: int) -> Iterator[bool]:
     path = directory / f"target-{target_pid}.lock"
     descriptor = _take(path, uid, patience_s=_SWEEP_S)
     try:
+        if descriptor is not None and every:
+            os.write(descriptor, _EVERY)
         yield descriptor is not None
     finally:
         _release(path, descriptor)
+
+
+def session_kind_on(target_pid: int, uid: int) -> SessionKind | None:
+    """Say what kind of session has a target, whichever user's it is; None where none has, or none can be seen.
+
+    Args:
+        target_pid: The target.
+        uid: Its user.
+
+    Raises:
+        OSError: The runtime directory cannot be written.
+    """
+    if os.geteuid() not in (0, uid):
+        return None  # as for `sole_session`
+    path = Path(paths.make_runtime_dir(uid)) / f"target-{target_pid}.lock"
+    descriptor = _take(path, uid, patience_s=_SWEEP_S)
+    if descriptor is not None:
+        _release(path, descriptor)
+        return None
+    with contextlib.suppress(FileNotFoundError):  # it ends just now
+        return SessionKind.EVERY if path.read_bytes() == _EVERY else SessionKind.SINGLE
+    return None
 
 
 def _take(path: Path, uid: int, patience_s: float) -> int | None:

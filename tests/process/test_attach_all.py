@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dap_client import DapClient, Message
 from debug_driver import DEBUGGEE, Debuggee, line_of
 from go_driver import delve_environment, delves_on
 from test_attach_go_programs import BREAK_LINE, DEBUG, SOURCE, build_asked, running_asked
+from test_wait_at_start import write_debug_build
 
 from debugtool.plugin.agent import paths
 
@@ -42,6 +44,12 @@ def running(program: Path) -> Iterator[Debuggee]:
 def wait_for_instance(session: AttachSession, pid: int, state: str = "armed") -> None:
     while (event := session.wait_for("instance"))["pid"] != pid or event["state"] != state:
         assert event["state"] != "left", event
+
+
+def assert_left_to_another(session: AttachSession, pid: int) -> None:
+    told = session.wait_for("instance")
+    assert (told["pid"], told["state"], told["why"]) == (pid, "left", "another session has it")
+    assert str(pid) in told["next"]
 
 
 def offered(editor: DapClient) -> Message:
@@ -156,13 +164,63 @@ def test_the_first_process_is_started_again_beside_another(program: Path) -> Non
         second.assert_untraced()
 
 
-def test_a_process_that_another_debugtool_has_is_left_to_that(program: Path) -> None:
+def test_a_process_that_another_debugtool_has_is_left_to_that_until_it_ends(program: Path) -> None:
+    marks = {program: [line_of("INSIDE")]}
+    with running(program), running(program) as second, attached("--pid", second.pid) as other:
+        other.wait_for("ready")
+        with attached(program.stem, "--all") as session, begin(session, marks) as editor:
+            assert_left_to_another(session, second.pid)
+            assert other.stop() == 0
+            wait_for_instance(session, second.pid)
+            with open_session(offered(editor), marks) as client:
+                stop_in(client, second, program)
+                editor.disconnect()
+            assert session.stop() == 0
+        second.assert_untraced()
+
+
+def test_a_process_that_ends_while_another_debugtool_has_it(program: Path) -> None:
     with running(program), running(program) as second, attached("--pid", second.pid) as other:
         other.wait_for("ready")
         with attached(program.stem, "--all") as session:
-            told = session.wait_for("instance")
-            assert (told["pid"], told["state"], told["why"]) == (second.pid, "left", "another session has it")
+            assert_left_to_another(session, second.pid)
+            second.process.kill()
+            second.process.wait(60)
+            wait_for_instance(session, second.pid, "ended")
             assert session.stop() == 0
+
+
+def test_the_oldest_process_is_another_session_s_and_the_others_are_debugged(program: Path) -> None:
+    marks = {program: [line_of("INSIDE")]}
+    with running(program) as first, running(program) as second, running(program) as third:
+        with attached("--pid", first.pid) as other:
+            other.wait_for("ready")
+            with attached(program.stem, "--all") as session, begin(session, marks) as editor:
+                assert session.events[0]["pid"] == second.pid
+                told = [session.wait_for("instance"), session.wait_for("instance")]
+                assert {(event["pid"], event["state"]) for event in told} == {(first.pid, "left"), (third.pid, "armed")}
+                with open_session(offered(editor), marks) as client:
+                    stop_in(editor, second, program)
+                    stop_in(client, third, program)
+                again = run_debugtool("attach", program.stem, "--all", "--port", 0, "--no-launch-json", "--json")
+                ready = [json.loads(line) for line in again.stdout.splitlines()][-1]
+                assert (ready["reused"], ready["session_pid"]) == (True, session.process.pid)
+                assert other.stop() == 0
+                wait_for_instance(session, first.pid)
+                with open_session(offered(editor), marks) as client:
+                    stop_in(client, first, program)
+                    editor.disconnect()
+                assert session.stop() == 0
+        for target in (first, second, third):
+            target.assert_untraced()
+
+
+def test_every_process_is_another_session_s(program: Path) -> None:
+    """There is nothing left to debug: the session on the oldest is told of, as without `--all`."""
+    with running(program) as only, attached("--pid", only.pid) as other:
+        other.wait_for("ready")
+        again = run_debugtool("attach", program.stem, "--all", "--port", 0, "--no-launch-json")
+        assert (again.returncode, "Attached already" in again.stderr) == (0, True), again.stderr
         assert other.stop() == 0
 
 
@@ -203,6 +261,38 @@ def test_the_workers_of_a_pool_that_was_there_before(tmp_path: Path) -> None:
         assert session.stop() == 0
         pool.send(4)
         assert json.loads(pool.lines.next())[0] == 8
+
+
+def test_the_first_process_is_held_at_its_start_and_the_others_are_armed_as_they_come(tmp_path: Path) -> None:
+    """`--wait-at-start`: the first stops in code that runs before all other; the second, and children, are there."""
+    source, program = tmp_path / "starting.py", tmp_path / f"starting{os.getpid()}"
+    source.write_text(f"BEFORE = 1  # AT START\n{DEBUGGEE.read_text()}")
+    write_debug_build(program, Path(sys.executable), source)
+    lines = {mark: line_of(mark, source) for mark in ("AT START", "INSIDE")}
+    with attached(program.name, "--all", "--wait", "--wait-at-start", cwd="/") as session, ThreadPoolExecutor() as pool:
+        session.wait_for("waiting")
+        with contextlib.ExitStack() as stack:
+            starting = pool.submit(lambda: stack.enter_context(running(program)))  # comes back when it is ready
+            pid = session.wait_for("held")["pid"]
+            with running(program) as second:
+                wait_for_instance(session, second.pid)
+                with begin(session, {source: list(lines.values())}) as editor:
+                    thread = editor.wait_for_stop()["threadId"]
+                    assert editor.stack(thread)[0]["line"] == lines["AT START"]
+                    assert not starting.done()
+                    with open_session(offered(editor), {source: [lines["INSIDE"]]}) as other:
+                        editor.resume(thread)
+                        first = starting.result(60)
+                        assert first.pid == pid
+                        second.begin("double", 21)
+                        other.resume(other.wait_for_stop()["threadId"])
+                        assert second.result() == 42
+                    first.begin("fork", 21)
+                    with open_session(offered(editor), {source: [lines["INSIDE"]]}) as child:
+                        child.send("continue", child.wait_for_stop())
+                        assert first.result() == 42
+                    editor.disconnect()
+                assert session.stop() == 0
 
 
 def stopped_thread(client: DapClient) -> int | None:

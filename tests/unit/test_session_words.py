@@ -86,6 +86,11 @@ EVENTS = [
         "What.\n  why:  Why.\n  next: Next.\nThe session waits for mine to be started again.",
     ),
     (
+        "instance",
+        {"pid": 9, "name": "mine", "state": "left", "what": "What.", "why": "One.\nTwo.", "next": ""},
+        "What.\n  why:  One.\n         Two.",
+    ),
+    (
         "crash_loop",
         {"name": "mine", "crashes": 4, "pause_s": 2.0},
         "mine has ended 4 times in a row right after its start: it is left alone for 2 s.",
