@@ -98,6 +98,7 @@ class StoppedThread:
 
     Raises:
         OSError: ptrace refused (EPERM), or the thread ended (ESRCH).
+        NotParked: A signal was faster than our stop; the thread has it, and was let go.
     """
 
     def __init__(self, pid: int, tid: int) -> None:
@@ -107,7 +108,11 @@ class StoppedThread:
     def __enter__(self) -> StoppedThread:
         _ptrace(_SEIZE, self.tid)
         _ptrace(_INTERRUPT, self.tid)
-        os.waitpid(self.tid, _WALL)
+        _, status = os.waitpid(self.tid, _WALL)
+        if os.WIFSTOPPED(status) and not status >> 16:
+            # Stopped by a signal on its way in, and not by us: if we went on, it would be lost.
+            _ptrace(_DETACH, self.tid, 0, os.WSTOPSIG(status))
+            raise NotParked(self.tid)
         self.registers = self._read_registers()
         self._vectors = self._read_vectors()
         self._changed = False
