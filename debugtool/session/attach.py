@@ -76,6 +76,7 @@ class _Session:
         self._listeners = opening.listeners
         self._begun: WayIn | None = opening.way  # into the first target
         self._crashes = CrashLoop()
+        self._pause_s = 0.0  # for how long the next process is left alone
         self._began = opening.began  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
         self._pauses = PauseNotices(report, lambda: self._relay.let_target_end())
@@ -167,7 +168,7 @@ class _Session:
         await self._relay.lose_target(f"debugtool: {error.what} {error.why} Waiting for {follower.waits_for}.")
 
     async def _next(self, follower: Follower) -> Successor:
-        pause_s = self._crashes.pause_after(time.monotonic() - self._started)
+        pause_s, self._pause_s = self._pause_s, 0.0  # after an end that was seen, not while one runs on undebugged
         if pause_s and self._request.pauses:
             self._report("crash_loop", name=self.target.name, crashes=self._crashes.crashes, pause_s=pause_s)
             await follower.pause(pause_s, self._stop)
@@ -210,6 +211,7 @@ class _Session:
     async def _take_note_of_exit(self, follower: Follower | None) -> None:
         system.fault_point("exited")
         self._began = time.monotonic()
+        self._pause_s = self._crashes.pause_after(self._began - self._started)
         self._pauses.lose_process()
         if follower is None:
             self._report("exited", pid=self.target.pid)

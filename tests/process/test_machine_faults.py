@@ -39,6 +39,7 @@ from debugtool.plugin.agent import paths
 from debugtool.processes.successor import child_pids
 
 RUNTIME = Path(paths.runtime_dir(os.geteuid()))
+CRASHES = 3  # so many in a row are a crash loop
 
 
 def inside(pid: int) -> list[str]:
@@ -151,18 +152,20 @@ def test_debugtool_has_no_file_descriptors_left(limit: int) -> None:
 
 
 def test_descriptors_run_out_in_the_middle_of_a_session(tmp_path: Path) -> None:
-    """The next process cannot be armed, which is told; the one after it is, once there are some again."""
-    with kept_worker(tmp_path) as kept, held(kept, tmp_path, "", "--no-pause") as session:
+    """The next processes cannot be armed, which is told and is no crash of theirs; the one after them is again."""
+    with kept_worker(tmp_path) as kept, held(kept, tmp_path, "") as session:
         session.session.wait_for("ready")
         kept.wait_until_untraced()
         limit_descriptors(session.pid, highest_descriptor(session.pid) + 1)
-        kept.kill()
-        failed = session.session.wait_for("rearm_failed")
-        assert "Too many open files" in failed["why"] and failed["next"]
-        assert not kept.ask()["tracing"]
+        for _ in range(CRASHES):
+            kept.kill()
+            failed = session.session.wait_for("rearm_failed")
+            assert "Too many open files" in failed["why"] and failed["next"]
+            assert not kept.ask()["tracing"]
         limit_descriptors(session.pid, 4096)
         kept.kill()
         assert session.session.wait_for("rearmed")["pid"] == kept.pid
+        assert "crash_loop" not in [event["event"] for event in session.session.events]
         stops_at_breakpoint(kept, session.session.port)
         assert session.session.stop() == 0
         assert "Traceback" not in session.session.error_text()
