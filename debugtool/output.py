@@ -12,6 +12,11 @@ from typing import TextIO
 from debugtool.errors import DebugtoolError
 
 
+def for_terminal(text: str) -> str:
+    """Put `?` for what a terminal would obey: words of the process that is debugged may stand in a text."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "?" for char in text)
+
+
 def error_text(error: DebugtoolError) -> str:
     """Lay an error out as its three lines: what, why, next."""
     return three_lines(f"Error: {error.what}", error.why, error.next_step)
@@ -24,7 +29,7 @@ def three_lines(what: str, why: str, next_step: str) -> str:
         if text:
             indented = text.strip().replace("\n", "\n         ")
             lines.append(f"  {label} {indented}")
-    return "\n".join(lines)
+    return for_terminal("\n".join(lines))
 
 
 def error_document(error: DebugtoolError) -> dict[str, object]:
@@ -85,7 +90,7 @@ def live_line(text: Callable[[], str], stream: TextIO | None = None) -> Iterator
     from rich.text import Text
 
     def line() -> Text:
-        return Text(text(), no_wrap=True, overflow="ellipsis")
+        return Text(for_terminal(text()), no_wrap=True, overflow="ellipsis")
 
     with Live(get_renderable=line, console=Console(file=stream), refresh_per_second=2, transient=True):
         yield

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from debugtool import processes, system
+from debugtool import output, processes, system
 from debugtool.errors import DebugtoolError, ExitCode, Refused
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
@@ -50,7 +50,13 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
 def _warn_on_stderr() -> None:
     import logging
 
-    logging.basicConfig(level=logging.WARNING, format="Warning: %(message)s", stream=sys.stderr)
+    class ForTerminal(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return output.for_terminal(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ForTerminal("Warning: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _report_target(target: Target, report: Report) -> None:

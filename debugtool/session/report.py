@@ -50,7 +50,7 @@ class Terminal:
         if event in ("continued", "hold_ended", "exited", "detached"):
             self._foot.close()
         if text := event_text(event, fields):
-            print(text, file=sys.stderr, flush=True)
+            print(output.for_terminal(text), file=sys.stderr, flush=True)
         if event == "paused":
             since = time.monotonic()
             self._foot.enter_context(output.live_line(lambda: pause_line(fields, time.monotonic() - since)))
