@@ -14,6 +14,7 @@ from pathlib import Path
 from debugtool.errors import Unsupported
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
+from debugtool.system import files_as
 
 
 def debugpy_directory(target: Target) -> Path:
@@ -39,9 +40,10 @@ def debugpy_directory(target: Target) -> Path:
 
     def fill(directory: Path) -> None:
         if linked:
-            (directory / "debugpy").symlink_to(package)
+            with files_as(target.uid):
+                (directory / "debugpy").symlink_to(package)
         else:
-            shutil.copytree(package, directory / "debugpy", ignore=shutil.ignore_patterns("__pycache__"))
+            _copy_for(target.uid, package, directory / "debugpy", ["__pycache__"])
 
     return _made_once(f"debugpy-{'link' if linked else 'copy'}", installation, target.uid, "debugpy/__init__.py", fill)
 
@@ -55,10 +57,9 @@ def private_copy(directory: Path, name: str, uid: int, leave_out: Iterable[str])
         uid: The user.
         leave_out: Patterns of names that are not copied.
     """
-    ignore = shutil.ignore_patterns(*leave_out)
 
     def fill(base: Path) -> None:
-        shutil.copytree(directory, base, ignore=ignore, dirs_exist_ok=True)
+        _copy_for(uid, directory, base, leave_out)
 
     return _made_once(f"{name}-copy", f"{directory} {directory.stat().st_mtime_ns}", uid, "os.py", fill)
 
@@ -67,12 +68,14 @@ def _made_once(name: str, source: str, uid: int, proof: str, fill: Callable[[Pat
     """Make a directory for a user, unless it is there: `proof` is a file in it, `source` tells it from others."""
     mark = hashlib.sha256(os.fsencode(source)).hexdigest()[:12]
     base = Path(paths.make_runtime_dir(uid)) / f"{name}-{mark}"
-    if not (base / proof).exists():
+    with files_as(uid):
+        if (base / proof).exists():
+            return base
         shutil.rmtree(base, ignore_errors=True)
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place
         beside = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=base.parent))
-        fill(beside)
-        _hand_over(beside, uid)
+    fill(beside)
+    with files_as(uid):
         try:
             beside.rename(base)
         except OSError:
@@ -80,10 +83,20 @@ def _made_once(name: str, source: str, uid: int, proof: str, fill: Callable[[Pat
     return base
 
 
-def _hand_over(directory: Path, uid: int) -> None:
-    """Give a tree to a user: what root copied under a umask of 077 nobody else could read."""
-    for path in (directory, *directory.rglob("*")):
-        os.chown(path, uid, -1, follow_symlinks=False)
+def _copy_for(uid: int, source: Path, destination: Path, leave_out: Iterable[str]) -> None:
+    """Copy a tree that we may read to where a user may write, as files of that user."""
+    ignored = shutil.ignore_patterns(*leave_out)
+    for place, directories, names in os.walk(source, followlinks=True):
+        left_out = ignored(place, [*directories, *names])
+        directories[:] = [name for name in directories if name not in left_out]
+        here = destination / Path(place).relative_to(source)
+        with files_as(uid):
+            here.mkdir(exist_ok=True)
+        for name in names:
+            if name not in left_out:
+                content = Path(place, name).read_bytes()
+                with files_as(uid):
+                    (here / name).write_bytes(content)
 
 
 def is_readable_by(path: Path, uid: int) -> bool:

@@ -29,24 +29,26 @@ class MeetingPlace:
 
     def __init__(self, uid: int) -> None:
         self.token = os.urandom(16).hex()
+        self._uid = uid
         base = paths.make_runtime_dir(uid)
-        remove_abandoned(Path(base))
-        self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
+        home = Path(paths.__file__).parent
+        sources = {name: (home / name).read_bytes() for name in _SOURCES}  # where that user may not look
         self.listener = socket.socket(socket.AF_UNIX)
+        with system.files_as(uid):
+            remove_abandoned(Path(base))
+            self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
         try:
-            self._fill(uid)
+            with system.files_as(uid):
+                self._fill(sources)
         except BaseException:
             self.close()  # a full disk
             raise
 
-    def _fill(self, uid: int) -> None:
-        home = Path(paths.__file__).parent
-        copies = [shutil.copyfile(home / name, self.directory / name) for name in _SOURCES]
+    def _fill(self, sources: dict[str, bytes]) -> None:
+        for name, source in sources.items():
+            (self.directory / name).write_bytes(source)
         self.listener.bind(str(self.socket))
         self.socket.chmod(0o600)
-        if os.geteuid() != uid:
-            for path in (self.directory, *copies, self.socket):
-                os.chown(path, uid, -1)
         self.listener.listen()
 
     @property
@@ -62,7 +64,8 @@ class MeetingPlace:
     def close(self) -> None:
         """Remove it. No error when it is gone."""
         self.listener.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with system.files_as(self._uid):
+            shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def _directory_prefix() -> str:

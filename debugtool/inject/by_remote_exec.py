@@ -10,6 +10,7 @@ from debugtool.errors import Refused, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import check_state
 from debugtool.model import Runtime, Target
+from debugtool.system import files_as
 
 _SINCE = (3, 14)
 _CODE = "import sys; sys.remote_exec(int(sys.argv[1]), sys.stdin.read())"  # what is in argv everybody can read
@@ -40,8 +41,8 @@ class RemoteExecInjector:
         """
         check_state(target)
         script = bootstrap.payload.with_name("bootstrap.py")
-        script.write_text(bootstrap.text + "\n")
-        script.chmod(0o644)  # its directory is private to the target's user
+        with files_as(target.uid):  # in a directory of that user, who may have put a link there
+            script.write_text(bootstrap.text + "\n")
         interpreter = str(target.executable or Path(f"/proc/{target.pid}/exe"))
         try:
             answer = subprocess.run(

@@ -114,22 +114,28 @@ class Rendezvous:
         return self
 
     async def _open(self, base: Path) -> None:
-        _remove_abandoned(base)
         own = system.start_ticks(os.getpid()) or 0
         path = base / f"{rendezvous.PREFIX}{os.getpid()}-{own}.json"
         address = path.with_suffix(".sock")
-        address.unlink(missing_ok=True)
-        self._server = await asyncio.start_unix_server(
-            lambda reader, writer: self._tasks.start(self._accept(reader, writer)), address
-        )
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            with system.files_as(self._uid):
+                _remove_abandoned(base, self._uid)
+                address.unlink(missing_ok=True)
+                listener.bind(str(address))
+                address.chmod(0o600)
+            self._server = await asyncio.start_unix_server(
+                lambda reader, writer: self._tasks.start(self._accept(reader, writer)), sock=listener
+            )
+        except BaseException:
+            listener.close()
+            raise
         self._path = path
-        address.chmod(0o600)
-        if os.geteuid() != self._uid:
-            os.chown(address, self._uid, -1)
         program = None if self._program is None else os.path.realpath(self._program)
         whose = {"pid": os.getpid(), "started": own, "namespace": system.namespace_mark()}
         place = {"socket": str(address), **whose, "program": program}
-        _write_private(path, json.dumps({**place, "limit_s": self._limit_s}).encode(), self._uid)
+        with system.files_as(self._uid):
+            _write_private(path, json.dumps({**place, "limit_s": self._limit_s}).encode())
         system.fault_point("rendezvous")
 
     async def __aexit__(
@@ -137,9 +143,11 @@ class Rendezvous:
     ) -> None:
         if self._path is None:
             return
-        self._path.unlink(missing_ok=True)
+        with system.files_as(self._uid):
+            self._path.unlink(missing_ok=True)
         self._server.close()
-        self._path.with_suffix(".sock").unlink(missing_ok=True)
+        with system.files_as(self._uid):
+            self._path.with_suffix(".sock").unlink(missing_ok=True)
         await self.leave_alone()
         await self._tasks.close(grace_s=1)
 
@@ -170,23 +178,21 @@ class Rendezvous:
         return await self._callers.get()
 
 
-def _write_private(path: Path, content: bytes, uid: int) -> None:
-    """Put a file of a user's own in place, whole."""
+def _write_private(path: Path, content: bytes) -> None:
+    """Put a file in place that is the user's alone, whole."""
     beside = path.with_suffix(".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-        if os.geteuid() != uid:
-            os.fchown(descriptor, uid, -1)
     beside.rename(path)
 
 
-def _remove_abandoned(base: Path) -> None:
+def _remove_abandoned(base: Path, uid: int) -> None:
     """Remove what sessions left whose debugtool was killed; those of other containers are not seen from here."""
     for path in base.glob(f"{rendezvous.PREFIX}*-*.json"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            place = json.loads(path.read_text())
+            place = rendezvous.read(str(path), uid)
             is_judged_here = place["namespace"] == system.namespace_mark()
             if is_judged_here and not system.is_same_process(place["pid"], place["started"]):
                 path.unlink(missing_ok=True)

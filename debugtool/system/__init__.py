@@ -10,6 +10,7 @@ from debugtool.parts import imported_when_asked_for
 PLATFORM: str = sys.platform
 
 if TYPE_CHECKING:
+    from debugtool.system.as_user import files_as
     from debugtool.system.elf import elf_sections, exported_symbols, has_fixed_addresses
     from debugtool.system.faults import (
         BUILD_FAULT_POINTS,
@@ -87,6 +88,7 @@ __all__ = [
     "explain_refusal",
     "exported_symbols",
     "fault_point",
+    "files_as",
     "find_sessions",
     "find_version",
     "goos_goarch",
@@ -126,6 +128,7 @@ __all__ = [
 # Where each name comes from. A module is imported when one of its names is first asked for: `debugtool ps` needs a few
 # of them, and all together take longer to import than its look at 2,000 processes.
 _HOMES = {
+    "as_user": ("files_as",),
     "elf": ("elf_sections", "exported_symbols", "has_fixed_addresses"),
     "faults": (
         "BUILD_FAULT_POINTS",

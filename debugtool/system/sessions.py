@@ -14,6 +14,7 @@ from pathlib import Path
 
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
+from debugtool.system.as_user import files_as
 from debugtool.system.process_facts import namespace_mark, process_state, start_ticks
 
 _SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
@@ -176,10 +177,9 @@ def _take(path: Path, uid: int, patience_s: float) -> int | None:
     deadline = time.monotonic() + patience_s
     while True:
         with contextlib.ExitStack() as unless_taken:
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with files_as(uid):  # root may be first; the user's own debugtool must be able to open it later
+                descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             unless_taken.callback(os.close, descriptor)
-            if os.geteuid() != uid:
-                os.fchown(descriptor, uid, -1)  # root was first; the user's own debugtool must be able to open it later
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
