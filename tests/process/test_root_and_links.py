@@ -72,7 +72,7 @@ def swapped(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = tempfile.mkdtemp
 
     def make_and_swap(*arguments: Any, **named: Any) -> str:
-        made = real(*arguments, **named)
+        made: str = real(*arguments, **named)
         put_link(Path(made), roots)
         return made
 
