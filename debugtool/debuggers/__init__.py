@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         refuse_undebuggable,
         require_delve,
     )
-    from debugtool.debuggers.delve_start import GuardProcess
+    from debugtool.debuggers.delve_start import GuardAhead, GuardProcess
     from debugtool.debuggers.delve_target import DelveTarget
     from debugtool.debuggers.location import debugpy_directory
     from debugtool.debuggers.meeting_place import MeetingPlace
@@ -40,6 +40,7 @@ __all__ = [
     "DebuggerChannel",
     "DebugpyTarget",
     "DelveTarget",
+    "GuardAhead",
     "GuardProcess",
     "HostCalls",
     "MeetingPlace",
@@ -65,7 +66,7 @@ _HOMES = {
     "debugger": ("HostCalls", "TargetDebugger"),
     "debugpy_target": ("DebugpyTarget", "let_run"),
     "delve_program": ("DELVE_INSTALL", "delve_version", "find_delve", "refuse_undebuggable", "require_delve"),
-    "delve_start": ("GuardProcess",),
+    "delve_start": ("GuardAhead", "GuardProcess"),
     "delve_target": ("DelveTarget",),
     "location": ("debugpy_directory",),
     "meeting_place": ("MeetingPlace",),

@@ -1,22 +1,27 @@
-"""What the guard of a delve does once that is started: waits for it, and makes it let go at the end of the session."""
+"""What the guard of a delve does once that is started: waits for it, and makes it let go at the end of the session.
+
+Up to where delve has the target nothing needs an event loop, which would take as long to import as a quarter of delve's
+attach, from one of two cores.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
+import select
 import signal
-import subprocess
-import sys
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach
 from debugtool.system import process_state, start_ticks, tracer_of
 
-_POLL_S = 0.005
+_POLL_S = 0.003
+_LOOK_S = 0.05
+_CALL_S = 3.0
 _EXIT_S = 10.0
+_INPUT = 0
 
 
 class _Target:
@@ -32,13 +37,14 @@ class _Target:
 
 
 class _Delve:
-    """A headless delve on a private socket."""
+    """A headless delve: a child of ours, with its socket and its log in a directory."""
 
-    def __init__(self, process: subprocess.Popen[bytes], target: _Target, socket: Path, log: Path) -> None:
-        self.process = process
+    def __init__(self, pid: int, target: _Target, directory: Path) -> None:
+        self.pid = pid
         self.target = target
-        self.socket = socket
-        self._log = log
+        self.address = directory / "delve.sock"
+        self._log = directory / "delve.log"
+        self._is_collected = False
 
     def words(self) -> str:
         """Give what it said, without the lines it says to everybody."""
@@ -47,51 +53,76 @@ class _Delve:
 
     def has_ended(self) -> bool:
         """Tell whether it is gone."""
-        return self.process.poll() is not None
+        self._is_collected = self._is_collected or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+        return self._is_collected
 
-    async def attach(self) -> float | None:
+    def attach(self) -> float | None:
         """Wait until the target runs under it; give how long that stood still, in ms, None if delve gave up.
 
         Its socket listens long before. A client that speaks DAP to it by then breaks it, so it is asked by JSON-RPC.
         """
         stopped_at: float | None = None
         while not self.has_ended() and not self.target.has_ended():
-            if stopped_at is None and tracer_of(self.target.pid) == self.process.pid:
+            if stopped_at is None and tracer_of(self.target.pid) == self.pid:
                 stopped_at = time.monotonic()
-            if stopped_at is not None and await self._is_running():
+            if stopped_at is not None and self._is_running():
                 return (time.monotonic() - stopped_at) * 1000
-            await asyncio.sleep(_POLL_S)
+            time.sleep(_POLL_S)
         return None
 
-    async def _is_running(self) -> bool:
-        with suppress(DelveError):
-            async with DelveRpc(self.socket) as rpc:
-                return await rpc.is_running()
-        return False
+    def _is_running(self) -> bool:
+        """Ask it whether the target runs; it answers once it has read the program's debug information."""
+        call = {"method": "RPCServer.State", "params": [{"NonBlocking": True}], "id": 1}
+        try:
+            with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as answers:
+                connection.settimeout(_CALL_S)
+                connection.connect(str(self.address))
+                connection.sendall(json.dumps(call).encode() + b"\n")
+                return json.loads(answers.readline())["result"]["State"]["Running"] is True
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
-    async def let_go(self) -> None:
+    def let_go(self) -> None:
         """Make it detach and wait for its end; the target runs on.
 
         It is never killed while it holds a target that lives.
         """
         if self.target.has_ended():
-            self.process.kill()
+            self._signal(signal.SIGKILL)
         elif not self.has_ended():
-            try:
-                await detach(self.socket, self.target.pid)
-            except DelveError:
-                self.process.terminate()  # no client is left: it halts the target and detaches by itself
-        await self._until_ended()
+            self._detach()
+        self._wait_for_end()
         if self.target.has_ended():
-            self.process.kill()
-            await self._until_ended()
+            self._signal(signal.SIGKILL)
+            self._wait_for_end()
         elif process_state(self.target.pid) == "T":  # a stop that delve asked for, and that came after its detach
             os.kill(self.target.pid, signal.SIGCONT)
 
-    async def _until_ended(self) -> None:
+    def _detach(self) -> None:
+        import asyncio
+
+        from debugtool.debuggers.delve_rpc import DelveError, detach
+
+        try:
+            asyncio.run(detach(self.address, self.target.pid))
+        except DelveError:
+            self._signal(signal.SIGTERM)  # no client is left: it halts the target and detaches by itself
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self.has_ended():  # its pid may be another's by then
+            os.kill(self.pid, number)
+
+    def _wait_for_end(self) -> None:
         deadline = time.monotonic() + _EXIT_S
         while not self.has_ended() and time.monotonic() < deadline:
-            await asyncio.sleep(_POLL_S)
+            time.sleep(_POLL_S)
+
+
+def import_the_rest() -> None:
+    """Import what the detach needs: at the end of a session there may be another version of it, or none."""
+    import asyncio  # noqa: F401
+
+    import debugtool.debuggers.delve_rpc  # noqa: F401
 
 
 def _say(event: str, **fields: object) -> None:
@@ -99,39 +130,31 @@ def _say(event: str, **fields: object) -> None:
         print(json.dumps({"event": event, **fields}), flush=True)
 
 
-async def _end_of_input() -> None:
-    """Wait until debugtool closes its end, or is gone."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
+def _wait_until_over(delve: _Delve) -> None:
+    """Wait until debugtool closes its end of our input or is gone, or until delve or the target ends."""
+    while not (delve.has_ended() or delve.target.has_ended()):
+        said, _, _ = select.select([_INPUT], [], [], _LOOK_S)
+        if said and not os.read(_INPUT, 4096):
+            return
 
 
-async def _until_over(delve: _Delve) -> None:
-    """Wait until debugtool, delve or the target ends."""
-    end = asyncio.create_task(_end_of_input())
-    while not (end.done() or delve.has_ended() or delve.target.has_ended()):
-        await asyncio.wait((end,), timeout=0.05)
-    end.cancel()
-
-
-async def hold(process: subprocess.Popen[bytes], pid: int, started_ticks: int, socket: Path, log: Path) -> None:
+def hold(delve_pid: int, pid: int, started_ticks: int, directory: str) -> None:
     """Say when the target runs under delve, wait for the end of the session, make delve let go, and say so.
 
     Args:
-        process: delve, just started.
+        delve_pid: delve, just started, a child of ours.
         pid: The target.
         started_ticks: Its start time (`system.start_ticks`).
-        socket: Where delve listens, soon.
-        log: What delve says.
+        directory: Where delve listens on `delve.sock`, soon, and what it says is in `delve.log`.
     """
-    delve = _Delve(process, _Target(pid, started_ticks), socket, log)
-    stall_ms = await delve.attach()
+    delve = _Delve(delve_pid, _Target(pid, started_ticks), Path(directory))
+    stall_ms = delve.attach()
     if stall_ms is not None:
-        _say("attached", delve=process.pid, socket=str(socket), stall_ms=round(stall_ms, 1))
-        await _until_over(delve)
+        _say("attached", delve=delve.pid, socket=str(delve.address), stall_ms=round(stall_ms, 1))
+        import_the_rest()
+        _wait_until_over(delve)
     ended_by_itself = delve.has_ended()
-    await delve.let_go()
+    delve.let_go()
     if delve.target.has_ended():
         _say("exited")
     elif ended_by_itself or not delve.has_ended():

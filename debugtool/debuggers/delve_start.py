@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from debugtool.errors import ProcessGone
-from debugtool.model import Target
+from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.system import fault_point, start_ticks
 
@@ -21,15 +20,15 @@ class GuardProcess:
     """A guard (`delve_guard.py`) that is starting; without an order it ends as soon as it is closed.
 
     Args:
-        pid: The process that it is for.
+        pid: The process that it is for; None when that is not there yet.
 
     Attributes:
         process: Its standard input and output are ours.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int | None = None) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_GUARD), str(pid)],
+            [sys.executable, "-I", "-S", str(_GUARD), *([] if pid is None else [str(pid)])],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -50,13 +49,44 @@ class GuardProcess:
         if ticks is None:
             raise ProcessGone(f"{target} ended.")
         directory = paths.make_runtime_dir(os.geteuid())
-        order = {"started": ticks, "program": program, "directory": directory}
+        order = (str(target.pid), str(ticks), program, directory)
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it was killed; the end of its output says so, too
-            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+            self.process.stdin.write(os.fsencode("\0".join(order)) + b"\n")
         fault_point("guarded")
 
     def close(self) -> None:
         """Let it go: it makes delve let go of the process, as soon as delve can. No error when it was done before."""
         assert self.process.stdin is not None
         self.process.stdin.close()
+
+
+class GuardAhead:
+    """Keeps a guard at hand for the Go process that comes after a session's own; a context manager.
+
+    The next process runs undebugged until delve has it. With a guard that waits for it, that is only as long as delve
+    itself takes.
+    """
+
+    def __init__(self) -> None:
+        self._guard: GuardProcess | None = None
+
+    def __enter__(self) -> GuardAhead:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._guard is not None:
+            self._guard.close()
+
+    def prepare(self, target: Target) -> None:
+        """Start a guard for the process that comes after a Go process, unless one waits already."""
+        if target.runtime is Runtime.GO and self._guard is None:
+            self._guard = GuardProcess()
+
+    def take(self) -> GuardProcess | None:
+        """Give the guard to whoever closes it from now on; None when there is none, or it was killed."""
+        guard, self._guard = self._guard, None
+        if guard is not None and guard.process.poll() is not None:
+            guard.close()
+            return None
+        return guard

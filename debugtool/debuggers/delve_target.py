@@ -67,6 +67,7 @@ class DelveTarget:
         self._resuming: asyncio.Task[None] | None = None
         self._end: asyncio.Task[None] | None = None
         self._is_ending = False  # delve is the guard's alone from then on
+        self._has_ended = False
         self._has_let_go = False
         self._turn = asyncio.Lock()
 
@@ -98,6 +99,8 @@ class DelveTarget:
             await self._hang_up_clients()
             self._guard.close()
         assert self._end is not None
+        if self._has_ended:
+            return  # the next process is not kept waiting for the end of delve and its guard
         try:
             await asyncio.wait_for(self._end, _END_S)
         except TimeoutError:
@@ -256,4 +259,5 @@ class DelveTarget:
 
     def hang_up(self) -> None:
         """Take note that the target has ended: nobody needs to be let go."""
+        self._has_ended = True
         self._guard.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from pathlib import Path
 
 from debugtool.errors import NotFound
@@ -10,6 +12,8 @@ from debugtool.model import Target
 from debugtool.processes.find import find_target, find_targets
 from debugtool.processes.scan import PROC, see_all, see_process
 from debugtool.system import process_state, start_ticks
+
+_AT_ONCE_S = 2.0
 
 Instance = tuple[int, int]
 """A pid with its start time in ticks: one process, whoever gets its pid later."""
@@ -49,6 +53,7 @@ class SuccessorFinder:
         self._proc = proc
         self._host = target.host.pid if target.host else None
         self._host_ticks = start_ticks(target.host.pid, proc) if target.host else None
+        self._first_look = math.inf
         self._rejected: dict[Instance, tuple[str, ...] | None] = {}
         self._reject_those_beside()
 
@@ -87,11 +92,14 @@ class SuccessorFinder:
 
     @property
     def pause_s(self) -> float:
-        """How long to wait between two looks, by what one of them costs."""
-        return 0.02 if self._has_host() else 0.5
+        """How long to wait between two looks, by what one of them costs; most hosts start the next process at once."""
+        if not self._has_host():
+            return 0.5
+        return 0.005 if time.monotonic() - self._first_look < _AT_ONCE_S else 0.02
 
     def look(self) -> Target | None:
         """Look once; None when it is not there yet, or does not run the plugin's program yet."""
+        self._first_look = min(self._first_look, time.monotonic())
         for pid in self._pids():
             seen = see_process(pid, self._proc)
             if seen is None or seen.state in "ZX":

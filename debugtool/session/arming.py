@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from debugtool import system
-from debugtool.debuggers import ControlChannel, DebugpyTarget, DelveTarget, TargetDebugger
+from debugtool.debuggers import ControlChannel, DebugpyTarget, DelveTarget, GuardAhead, TargetDebugger
 from debugtool.inject import Attempt, Injected, check_state
 from debugtool.model import Target
 from debugtool.relay import FrozenSources
@@ -22,7 +22,12 @@ _PAYLOAD_S = 10.0
 
 @contextlib.asynccontextmanager
 async def debugger_on(
-    request: AttachRequest, target: Target, stop: Stop, meeting: Meeting | None = None, begun: WayIn | None = None
+    request: AttachRequest,
+    target: Target,
+    stop: Stop,
+    meeting: Meeting | None = None,
+    begun: WayIn | None = None,
+    ahead: GuardAhead | None = None,
 ) -> AsyncIterator[tuple[TargetDebugger, Injected]]:
     """Bring a process's debugger up: delve on a Go program, debugpy inside a Python; let it go at the end of the block.
 
@@ -32,6 +37,7 @@ async def debugger_on(
         stop: Ends the attempt when it is done.
         meeting: The process's agent, where that has called us by itself.
         begun: The way into it where that has been begun.
+        ahead: May have a guard that waits for a Go process.
 
     Raises:
         Stopped: `stop` is done.
@@ -40,7 +46,7 @@ async def debugger_on(
     with contextlib.ExitStack() as own:
         way = begun
         if way is None:
-            way = own.enter_context(way_into(request, target))
+            way = own.enter_context(way_into(request, target, ahead))
             way.refuse_unsupported()  # the next process of a plugin may be another build
             check_state(target)
             way.begin(meeting.start_payload if meeting else None)

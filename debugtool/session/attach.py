@@ -9,6 +9,7 @@ import signal
 import time
 
 from debugtool import system
+from debugtool.debuggers import GuardAhead
 from debugtool.errors import DebugtoolError, ProcessGone
 from debugtool.plugin.agent import rendezvous
 from debugtool.relay import Relay
@@ -75,6 +76,7 @@ class _Session:
         self._lock = opening.lock
         self._listeners = opening.listeners
         self._begun: WayIn | None = opening.way  # into the first target
+        self._guards = GuardAhead()
         self._crashes = CrashLoop()
         self._pause_s = 0.0  # for how long the next process is left alone
         self._began = opening.began  # the attach, and later the end of the process before
@@ -100,7 +102,7 @@ class _Session:
         ):
             self._relay = relay
             self._hold = None if request.hold_s is None else Hold(relay, self._report, self._stop, request.hold_s)
-            with self._registration:
+            with self._registration, self._guards:
                 if not request.every:
                     stopped_by = await self._serve_all()
                 else:
@@ -187,7 +189,8 @@ class _Session:
         target = successor.target
         self._started = time.monotonic() - system.age_s(target.pid)
         begun, self._begun = self._begun, None
-        async with debugger_on(self._request, target, self._stop, successor.meeting, begun) as (debugger, injected):
+        way = debugger_on(self._request, target, self._stop, successor.meeting, begun, self._guards)
+        async with way as (debugger, injected):
             self._pauses.debugger = debugger
             await self._relay.serve_target(debugger, find_sources(self._request, debugger))
             self._register(injected.method)
@@ -199,6 +202,8 @@ class _Session:
                 await self._report_rearmed(successor)
             elif successor.meeting is not None:
                 await successor.meeting.let_go()
+            if follower is not None:
+                self._guards.prepare(target)
             stopped_by = await until_exit_or_stop(debugger, target.started_ticks, self._stop)
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")

@@ -107,7 +107,9 @@ class Follower:
     async def _look_until_found(self) -> Successor:
         while (found := await asyncio.to_thread(self._finder.look)) is None:
             await asyncio.sleep(self._finder.pause_s)
-        if found.runtime is not Runtime.GO and Build.DEBUG in (found.build, self._target.build):
+        if found.runtime is Runtime.GO:
+            return Successor(found)  # there is nothing in it that it would have to start first
+        if Build.DEBUG in (found.build, self._target.build):
             # Its agent calls before it listens; when it listens and has not called, it could not see us.
             await until_agent_listens(found)
         return Successor(await asyncio.to_thread(choose_target, None, found.pid))

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-from debugtool import system
-from debugtool.inject import check_state
-from debugtool.relay import check_host, listen_on
+from debugtool import inject, relay, system
 from debugtool.session.permission import permission_for
 from debugtool.session.request import AttachRequest
 from debugtool.session.way_in import HandOver, WayIn, way_into
@@ -81,19 +79,19 @@ def opened(
     """
     began = time.monotonic()
     target = request.target
-    check_host(request.host, request.allow_remote)
+    relay.check_host(request.host, request.allow_remote)
     with way_into(request, target) as way, contextlib.ExitStack() as lock:
         way.refuse_unsupported()
         if not lock.enter_context(system.sole_session(target.pid, target.uid, every=request.every)):
             yield None
             return
         system.fault_point("locked")
-        check_state(target)  # not before: the tracer of another attach to it may be at work just then
+        inject.check_state(target)  # not before: the tracer of another attach to it may be at work just then
         with permission_for(request), contextlib.ExitStack() as stack:
             signals = EarlySignals()
             if keeps_signals:
                 stack.enter_context(signals)
-            listeners = listen_on(request.host, request.port, allow_remote=request.allow_remote)
+            listeners = relay.listen_on(request.host, request.port, allow_remote=request.allow_remote)
             for listener in listeners:
                 stack.callback(listener.close)
             system.fault_point("listening")

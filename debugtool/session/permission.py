@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from debugtool import system
-from debugtool.inject import choose_injectors
+from debugtool import inject, system
 from debugtool.model import Runtime
 from debugtool.session.request import AttachRequest
 
@@ -19,7 +18,7 @@ def permission_for(request: AttachRequest) -> Iterator[None]:
         Refused: It does not, and the user did not say yes to lowering ptrace_scope; the message has a fix.
     """
     is_go = request.target.runtime is Runtime.GO
-    if not is_go and not choose_injectors(request.target, request.method)[0].needs_ptrace:
+    if not is_go and not inject.choose_injectors(request.target, request.method)[0].needs_ptrace:
         yield
         return
     permission = system.examine(request.target.pid, name=request.target.name)

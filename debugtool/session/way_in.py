@@ -6,19 +6,16 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from debugtool import system
-from debugtool.debuggers import (
-    GuardProcess,
-    MeetingPlace,
-    debugpy_directory,
-    refuse_undebuggable,
-    standard_library_directories,
-)
+from debugtool import debuggers, inject, system
 from debugtool.errors import Unsupported
-from debugtool.inject import Attempt, Bootstrap
 from debugtool.model import Build, Runtime, Target
 from debugtool.session.request import AttachRequest
+
+if TYPE_CHECKING:  # a way into one runtime imports nothing of the other's
+    from debugtool.debuggers import GuardAhead, GuardProcess, MeetingPlace
+    from debugtool.inject import Attempt, Bootstrap
 
 HandOver = Callable[[dict[str, object]], None]
 """Takes the payload's arguments to an agent that has called us by itself."""
@@ -62,13 +59,13 @@ class WayIntoPython:
             OSError: The place of the payload cannot be made.
         """
         target = self.target
-        self.place = MeetingPlace(target.uid)
+        self.place = debuggers.MeetingPlace(target.uid)
         system.fault_point("control")
-        self._bootstrap = Bootstrap(
+        self._bootstrap = inject.Bootstrap(
             payload=self.place.payload,
             socket=self.place.socket,
             token=self.place.token,
-            debugpy=debugpy_directory(target),
+            debugpy=debuggers.debugpy_directory(target),
             uid=os.geteuid(),
             library=_library_for(target),
         )
@@ -81,7 +78,7 @@ class WayIntoPython:
         """Begin the injection, and do not wait for it; also where an agent that called did not start the payload."""
         assert self._bootstrap is not None
         request = self._request
-        self.attempt = Attempt(self.target, self._bootstrap, method=request.method, timeout_s=request.timeout_s)
+        self.attempt = inject.Attempt(self.target, self._bootstrap, method=request.method, timeout_s=request.timeout_s)
 
     def close(self) -> None:
         """Give up what nobody has taken over."""
@@ -92,14 +89,18 @@ class WayIntoPython:
 class WayIntoGo:
     """delve's way into a Go process: under its guard, which starts while the rest is looked at.
 
+    Args:
+        target: The process.
+        guard: One that was started before the process; None starts one.
+
     Attributes:
         target: The process.
         guard: Attaches delve to it.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, guard: GuardProcess | None = None) -> None:
         self.target = target
-        self.guard = GuardProcess(target.pid)
+        self.guard = guard or debuggers.GuardProcess(target.pid)
         self._program: str | None = None
 
     def refuse_unsupported(self) -> None:
@@ -108,7 +109,7 @@ class WayIntoGo:
         Raises:
             Unsupported: No breakpoint could be set in it, or there is no delve for it.
         """
-        self._program = refuse_undebuggable(self.target)
+        self._program = debuggers.refuse_undebuggable(self.target)
 
     def begin(self, hand_over: HandOver | None = None) -> None:
         """Have delve attach, and do not wait for it.
@@ -128,9 +129,19 @@ WayIn = WayIntoPython | WayIntoGo
 
 
 @contextlib.contextmanager
-def way_into(request: AttachRequest, target: Target) -> Iterator[WayIn]:
-    """Give the way into a process, on which nothing has been done to it yet; closed at the end of the block."""
-    way = WayIntoGo(target) if target.runtime is Runtime.GO else WayIntoPython(request, target)
+def way_into(request: AttachRequest, target: Target, ahead: GuardAhead | None = None) -> Iterator[WayIn]:
+    """Give the way into a process, on which nothing has been done to it yet; closed at the end of the block.
+
+    Args:
+        request: How to get in.
+        target: The process.
+        ahead: May have a guard for a Go process.
+    """
+    way: WayIn
+    if target.runtime is Runtime.GO:
+        way = WayIntoGo(target, ahead.take() if ahead else None)
+    else:
+        way = WayIntoPython(request, target)
     try:
         yield way
     finally:
@@ -145,4 +156,4 @@ def _library_for(target: Target) -> tuple[Path, ...]:
     """
     if target.runtime is not Runtime.FROZEN or target.build is Build.DEBUG:
         return ()
-    return standard_library_directories(target)
+    return debuggers.standard_library_directories(target)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from attach_driver import Lines, attached, run_debugtool
+import pytest
+from attach_driver import AttachSession, Lines, attached, run_debugtool
 from dap_client import DapClient
 from go_driver import MODULE, build_plugin, delve_environment, delves_on, find_dlv, tracer
+
+from debugtool.debuggers import delve_guard, delve_version
+from debugtool.system import process_state
 
 SOURCE = MODULE / "cmd" / "asked" / "main.go"
 BREAK_LINE = next(n for n, text in enumerate(SOURCE.read_text().splitlines(), 1) if "return twice" in text)
 DEBUG = "-gcflags=all=-N -l"
+GUARD = os.fsencode(delve_guard.__file__)
 
 
 class Asked:
@@ -99,3 +107,76 @@ def test_delve_is_forbidden_to_trace() -> None:
         assert "--cap-add=SYS_PTRACE" in next_step
         target.assert_answer()
         assert (tracer(target.process.pid), delves_on(target.process.pid)) == (0, [])
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def guards_ahead(session: AttachSession) -> list[int]:
+    """List the guards of a session that wait for a process: they were not given a pid, and have no delve."""
+    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children(session.process.pid)}
+    return [pid for pid, line in words.items() if line[-2:-1] == [GUARD] and not children(pid)]
+
+
+def guard_ahead(session: AttachSession) -> int:
+    """Give the guard that waits for the next process, once it has been started."""
+    deadline = time.monotonic() + 10
+    while not (guards := guards_ahead(session)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    (guard,) = guards
+    return guard
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_guard_waits_for_the_next_process(is_killed: bool) -> None:
+    """GIVEN a session WHEN its process ends THEN delve comes to the next one under a guard that was there before.
+
+    AND when somebody has killed that guard, under another; AND debugtool is killed: the process is let go, and the
+    guard that waits ends.
+    """
+    program = build_asked(DEBUG)
+    with running_asked(program) as first, attached("--pid", first.process.pid, env=delve_environment()) as session:
+        session.wait_for("ready")
+        guard = guard_ahead(session)
+        if is_killed:
+            os.kill(guard, signal.SIGKILL)
+            while process_state(guard) != "Z":  # its parent collects it only when it wants to use it
+                time.sleep(0.01)
+        with DapClient(session.port) as editor:
+            editor.attach({SOURCE: [BREAK_LINE]})
+            first.process.kill()
+            assert session.wait_for("exited")["pid"] == first.process.pid
+            with running_asked(program) as second:
+                assert session.wait_for("rearmed")["pid"] == second.process.pid
+                (delve,) = delves_on(second.process.pid)[-1:]
+                assert (guard in guards_of(delve)) is not is_killed
+                second.say("ab")
+                editor.resume(editor.wait_for_stop()["threadId"])
+                assert second.lines.next() == "abab\n"
+                waiting = guard_ahead(session)
+                session.process.kill()
+                deadline = time.monotonic() + 30
+                while delves_on(second.process.pid) or process_state(waiting) not in "ZX":
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+                second.assert_answer()
+                assert tracer(second.process.pid) == 0
+
+
+def guards_of(delve: int) -> set[int]:
+    """Give the process that started a delve, when that is a guard."""
+    parent = int(Path(f"/proc/{delve}/stat").read_text().rpartition(")")[2].split()[1])
+    return {parent} if b"delve_guard" in Path(f"/proc/{parent}/cmdline").read_bytes() else set()
+
+
+def test_a_release_of_delve_has_the_version_in_its_program_that_it_says(tmp_path: Path) -> None:
+    delve = find_dlv()
+    said = subprocess.run([delve, "version"], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f"Version: {delve_version(delve)}\n" in said
+    # what is no release of delve's is asked
+    other = tmp_path / "dlv"
+    other.write_text("#!/bin/sh\necho 'Version: 9.8.7'\n")
+    other.chmod(0o755)
+    assert delve_version(str(other)) == "9.8.7"
