@@ -118,7 +118,7 @@ class DebugpyTarget:
             raise TimedOut(f"The debugger inside {self.target} did not answer `initialize`.") from error
         if not answer.get("success"):
             raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
-        # pydevd sleeps for 0.1 s while it comes up; nobody needs to wait until it can be let go again.
+        # nobody needs to wait until it is let go again
         self._tasks.start(self._release_unused(channel))
         return str(loaded.get("debugpy"))
 

@@ -12,7 +12,7 @@ from debugtool import system
 from debugtool.plugin.agent import paths
 
 # Beside each other in the directory, as they are in the package: the payload's own, and what it loads when it needs it.
-_SOURCES = ("payload.py", "letting_go.py", "frozen.py")
+_SOURCES = ("payload.py", "coming_up.py", "letting_go.py", "frozen.py")
 
 
 class MeetingPlace:

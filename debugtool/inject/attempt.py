@@ -33,6 +33,7 @@ class Attempt:
         self._lock = threading.Lock()
         self._outcome: Outcome | None = None
         self._listener: Callable[[Outcome], None] | None = None
+        self._ended = threading.Event()
         arguments = (target, bootstrap, method, timeout_s)
         threading.Thread(target=self._run, args=arguments, name="injection", daemon=True).start()
 
@@ -44,6 +45,10 @@ class Attempt:
                 self._listener = listener
                 return
         listener(outcome)
+
+    def go_first(self, most_s: float) -> None:
+        """Wait for the outcome, for a moment: what the caller would do takes turns with it, Python has one lock."""
+        self._ended.wait(most_s)
 
     def _run(self, target: Target, bootstrap: Bootstrap, method: str | None, timeout_s: float) -> None:
         interval = sys.getswitchinterval()
@@ -59,5 +64,6 @@ class Attempt:
         with self._lock:
             self._outcome = outcome
             listener = self._listener
+        self._ended.set()
         if listener is not None:
             listener(outcome)

@@ -21,6 +21,8 @@ from debugtool.session.opening import opened
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
 
+_INJECTION_S = 0.2  # it takes a tenth of that where the target gives it a turn; then it need not be waited for
+
 
 def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
     """Attach and stay until it ends (`session.attach`), with warnings on stderr; give the signal that ended it.
@@ -36,6 +38,7 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
             if opening is None:
                 _report_running_session(request, report)
                 return None
+            opening.way.go_first(_INJECTION_S)
             # From here on the target is at work, and we import what speaks with it.
             import asyncio
 

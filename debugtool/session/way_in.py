@@ -80,6 +80,11 @@ class WayIntoPython:
         request = self._request
         self.attempt = inject.Attempt(self.target, self._bootstrap, method=request.method, timeout_s=request.timeout_s)
 
+    def go_first(self, most_s: float) -> None:
+        """Let the injection go first for a moment, see `Attempt.go_first`."""
+        if self.attempt is not None:
+            self.attempt.go_first(most_s)
+
     def close(self) -> None:
         """Give up what nobody has taken over."""
         if self.place is not None:
@@ -119,6 +124,9 @@ class WayIntoGo:
         """
         assert self._program is not None
         self.guard.attach(self.target, self._program)
+
+    def go_first(self, most_s: float) -> None:
+        """Nothing to let go first: delve is brought in by a process of its own."""
 
     def close(self) -> None:
         """Give up what nobody has taken over."""

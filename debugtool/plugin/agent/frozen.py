@@ -79,7 +79,7 @@ class Completion:
             self.finders[directory] = files.FileFinder(
                 directory,
                 (files.ExtensionFileLoader, self.suffixes),
-                (files.SourceFileLoader, files.SOURCE_SUFFIXES),
+                (plain_loader(), files.SOURCE_SUFFIXES),
             )
         return self.finders[directory]
 
@@ -101,6 +101,29 @@ class Completion:
             name = name[len(root) :].replace("base_library.zip/", "", 1)
         first = name.partition("/")[0].partition(".")[0]
         return first in self.names or "pyimod" in name
+
+
+def plain_loader() -> "Any":
+    """Give a loader of source files that takes bytecode with assertions where there is none without.
+
+    An optimised program, as a release build is, would compile the whole debugger at each attach, and could keep none of
+    it: 0.2 s in which its other threads stand still again and again.
+    """
+    import _frozen_importlib_external as files
+
+    base: "Any" = files.SourceFileLoader
+
+    class PlainLoader(base):  # type: ignore[misc]
+        def get_data(self, path: str) -> "Any":
+            try:
+                return super().get_data(path)
+            except OSError:
+                optimised = ".opt-%d.pyc" % sys.flags.optimize
+                if not path.endswith(optimised):
+                    raise
+                return super().get_data(path[: -len(optimised)] + ".pyc")  # is checked as the other would have been
+
+    return PlainLoader
 
 
 def complete(arguments: "dict[str, Any]") -> Completion:

@@ -181,7 +181,7 @@ def tidy(directory: str) -> None:
     """
     if not os.path.basename(directory).startswith("session-"):
         return
-    for name in ("control.sock", "payload.py", "letting_go.py", "frozen.py", "bootstrap.py"):
+    for name in ("control.sock", "payload.py", "coming_up.py", "letting_go.py", "frozen.py", "bootstrap.py"):
         try:
             os.unlink(os.path.join(directory, name))
         except OSError:

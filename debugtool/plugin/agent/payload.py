@@ -95,6 +95,7 @@ class Session:
         self.db: Any = None
         self.is_tracing = False
         self.stops_at_start = False
+        self.up = beside("coming_up", arguments)
         self.undo = beside("letting_go", arguments)
         self.root: str | None = getattr(sys, "_MEIPASS", None) if getattr(sys, "frozen", False) else None
         self.frozen: Any = None if self.root is None else beside("frozen", arguments)
@@ -194,15 +195,9 @@ class Session:
                 raise RuntimeError("another debugger (pydevd) is active in this process")
         breakpointhook, environment = sys.breakpointhook, set(os.environ)
         os.environ.setdefault(QUIET, "1")
-        directory = self.arguments["debugpy"]  # holds debugpy alone: other threads may be importing just now
-        sys.path.insert(0, directory)
-        try:
-            import debugpy
-            import debugpy.server  # makes pydevd importable and sets its protocol to DAP
-            import pydevd
-        finally:
-            if directory in sys.path:
-                sys.path.remove(directory)
+        debugpy, pydevd = self.up.import_debugpy(
+            self.arguments["debugpy"], None if self.frozen is None else self.frozen.plain_loader()
+        )
         # What the import alone has changed: breakpoint() is the debugger's only while an editor is connected, and the
         # environment is handed to the plugin's children.
         if sys.breakpointhook is not breakpointhook:
@@ -230,7 +225,7 @@ class Session:
         db = self.db = self.pydevd.PyDB()
         db._client_socket = connection
         db.authentication.access_token = db.authentication.client_access_token = token
-        db.initialize_network(connection, terminate_on_socket_close=False)
+        self.up.start_network(self.pydevd, db, connection)
 
     def connect(self, host: str, port: int, token: str) -> None:
         """Connect pydevd to the relay, tracing on."""
@@ -268,9 +263,8 @@ class Session:
     def open_connection(self, host: str, port: int) -> socket.socket:
         """Connect for pydevd, which has threads already: from here on there is something to release."""
         db = self.db = self.pydevd.get_global_debugger()
-        initialize_network = db.initialize_network
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
-        db.initialize_network = lambda connection: initialize_network(connection, terminate_on_socket_close=False)
+        db.initialize_network = lambda connection: self.up.start_network(self.pydevd, db, connection)
         return connection_to(host, port)
 
     def stop_at_start_of(self, frame: Any) -> None:
