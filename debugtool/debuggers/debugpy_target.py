@@ -142,7 +142,13 @@ class DebugpyTarget:
         """
         channel = await self._bring_up("connect", "connected", own_code=list(own_code))
         assert self._coming_up is not None
-        await self._coming_up
+        try:
+            await self._coming_up
+        except BaseException:
+            if self._channel is channel:  # else it has been let go meanwhile
+                self._give_up()
+                await channel.close()
+            raise
         return channel
 
     async def _bring_up(self, order: str, done: str, **more: object) -> DebuggerChannel:
@@ -162,10 +168,7 @@ class DebugpyTarget:
                     await self._coming_up  # raises when that is why there is no arrival
                 channel = self._channel = await asyncio.wait_for(arrival, _CONNECT_S)
             except BaseException as error:
-                # the target may be stopped, and do as it was told once it goes on
-                self._coming_up.cancel()
-                self._is_up = False
-                self.control.tell("release")
+                self._give_up()
                 if not isinstance(error, TimeoutError):
                     raise
                 raise TimedOut(
@@ -176,6 +179,13 @@ class DebugpyTarget:
             finally:
                 self._arrival = None
             return channel
+
+    def _give_up(self) -> None:
+        """Have nothing stay of what is coming up: a target that is stopped does as it was told once it goes on."""
+        if self._coming_up is not None:
+            self._coming_up.cancel()
+        self._is_up, self._channel = False, None
+        self.control.tell("release")
 
     async def release(self) -> None:
         """Let pydevd go: stopped threads continue, tracing is off. No error when it is gone already.
