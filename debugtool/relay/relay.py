@@ -325,14 +325,18 @@ class Relay:
 
     async def _connect(self, client: ClientSession, own_code: list[str]) -> DebuggerChannel | None:
         async with self._turn:
-            if self.debugger is None:
+            debugger = self.debugger
+            if debugger is None:
                 return None
             try:
-                channel = await self.debugger.connect(own_code)
+                channel = await debugger.connect(own_code)
             except ProcessGone:
                 if self.follows:
                     return None
                 raise
+            if self.debugger is not debugger and self.follows:
+                await channel.close()  # `lose_target` did not know of it; the client gets the next one
+                return None
             self._hold(client, None, channel)
             return channel
 
