@@ -41,9 +41,10 @@ class ThreadList:
             return
         if response.get("command") == "threads":
             listed = (response.get("body") or {}).get("threads")
-            for thread in listed if isinstance(listed, list) else []:
-                if isinstance(thread, dict) and isinstance(thread.get("id"), int):
-                    self._alive[thread["id"]] = None
+            if isinstance(listed, list):
+                # all there are: delve tells of no goroutine's end, and an editor forgets those that are not listed
+                threads = [thread.get("id") for thread in listed if isinstance(thread, dict)]
+                self._alive = {thread: None for thread in threads if isinstance(thread, int)}
         elif response.get("command") in RESUMING:
             self._resume(None, every=True)
 

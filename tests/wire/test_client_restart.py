@@ -134,6 +134,23 @@ def test_what_the_editor_sees_of_threads_ends_with_the_process() -> None:
     assert play(scene) == [("continued", 2), ("thread", 2), ("thread", 3), ("output", None)]
 
 
+def test_of_the_threads_that_are_listed_the_last_list_counts() -> None:
+    """GIVEN delve, which tells of no goroutine's end THEN those of all the stops of a day are not kept."""
+
+    async def scene(played: Stage) -> list[tuple[str, Any]]:
+        await played.attach()
+        for listed in ([1, 2, 3], [1, 4]):
+            played.ask("threads")
+            threads = [{"id": number, "name": "goroutine"} for number in listed]
+            played.reply(await played.expect("threads"), {"threads": threads})
+            await played.take()
+        played.session.lose_debugger("it ended")
+        got = [await played.take() for _ in range(3)]
+        return [(message["event"], message["body"].get("threadId")) for message in got]
+
+    assert play(scene) == [("thread", 1), ("thread", 4), ("output", None)]
+
+
 def test_between_the_end_of_the_debugger_and_that_of_the_process_the_session_waits_already() -> None:
     async def scene(played: Stage) -> None:
         played.follows = True
