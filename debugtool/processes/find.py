@@ -168,9 +168,7 @@ def _by_pid(pid: int, proc: Path) -> Target:
     target = None
     if seen and seen.state not in "ZX":
         finder = PluginFinder(table)
-        plugins = [one for one in finder.plugins() if pid in (one.seen.pid, one.launcher.pid)]
-        candidate = plugins[0] if plugins else finder.exactly(seen)
-        target = next(iter(_described([candidate], table)), None)
+        target = next(iter(_described([finder.plugin(pid) or finder.exactly(seen)], table)), None)
     if target is None:
         why = "It has ended; its parent has not collected it yet." if seen else "There is no process of that number."
         raise ProcessGone(f"Process {pid} is gone.", why=why, next_step="List the running plugins: debugtool ps")

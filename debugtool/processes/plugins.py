@@ -63,12 +63,27 @@ class PluginFinder:
             self._plugins = self._find_plugins()
         return self._plugins
 
+    def plugin(self, pid: int) -> Candidate | None:
+        """Give the plugin that a process is, or that it launched; None when it is none.
+
+        Its own signs and those of the processes above and below it tell in most cases; the whole machine is looked at
+        where they do not.
+        """
+        family = self._table.family(pid)
+        told = {seen.pid: seen for seen in self._table.candidates() if seen.pid in family and self._is_told(seen)}
+        found = self._without_helpers(told)[0] if pid in told else self.plugins()
+        return next((one for one in found if pid in (one.seen.pid, one.launcher.pid)), None)
+
     def _find_plugins(self) -> list[Candidate]:
         told = {seen.pid: seen for seen in self._table.candidates() if self._is_told(seen)}
         for seen in self._listening(told):
             told[seen.pid] = seen
-        self.helpers = {pid for pid, seen in told.items() if self._inherited(seen, told)}
-        return self._merged((seen for pid, seen in told.items() if pid not in self.helpers), is_plugin=True)
+        plugins, self.helpers = self._without_helpers(told)
+        return plugins
+
+    def _without_helpers(self, told: dict[int, Seen]) -> tuple[list[Candidate], set[int]]:
+        helpers = {pid for pid, seen in told.items() if self._inherited(seen, told)}
+        return self._merged((seen for pid, seen in told.items() if pid not in helpers), is_plugin=True), helpers
 
     def others(self, wanted: Iterable[Seen]) -> list[Candidate]:
         """Give processes as candidates that nothing says to be plugins."""

@@ -55,6 +55,19 @@ class ProcessTable:
         """Give the living children of a process."""
         return [child for child in self._children.get(seen.pid, ()) if child.argv and child.state not in _GONE]
 
+    def family(self, pid: int) -> set[int]:
+        """Give a process with all above and below it, by their pids."""
+        found, below = {pid}, [pid]
+        while below:
+            new = {child.pid for child in self._children.get(below.pop(), ())} - found
+            found |= new
+            below += new
+        above = self._seen.get(pid)
+        while above is not None and above.ppid not in found:
+            found.add(above.ppid)
+            above = self._seen.get(above.ppid)
+        return found
+
     def command(self, seen: Seen) -> Command:
         """Give its command line, understood."""
         if seen.pid not in self._commands:

@@ -8,7 +8,7 @@ import pytest
 
 from debugtool.errors import Unsupported
 from debugtool.processes import find_targets, list_targets
-from debugtool.processes.plugins import has_go_plugin_variables
+from debugtool.processes.plugins import PluginFinder, has_go_plugin_variables
 from debugtool.processes.scan import see_all
 from debugtool.processes.table import ProcessTable, parse_environ
 
@@ -57,6 +57,20 @@ def test_another_users_plugin_is_told_by_its_command_line_alone(proc: Path) -> N
 
 def test_all_adds_what_is_python_by_its_command_line(proc: Path) -> None:
     assert [target.pid for target in list_targets(everything=True, proc=proc)] == [500, 600]
+
+
+def test_a_process_alone_is_told_to_be_what_it_is_among_all(proc: Path) -> None:
+    """Its own signs and its family's give the same as the look at all: a plugin, its launcher, a fork of it, others."""
+    write(proc, 510, "/bin/sh /d/other_linux_amd64", ppid=400)
+    write(proc, 511, "/opt/venv/bin/python /d/run.py", ppid=510)
+    write(proc, 502, "/opt/venv/bin/python /d/my-datasource_linux_amd64", ppid=500)
+    write(proc, 503, "/opt/venv/bin/python -c spawned", ppid=500)
+    table = ProcessTable(proc)
+    plugins = PluginFinder(table).plugins()
+    assert [(plugin.launcher.pid, plugin.seen.pid) for plugin in plugins] == [(500, 500), (510, 511)]
+    for pid in (400, 500, 502, 503, 510, 511, 600):
+        among_all = next((one for one in plugins if pid in (one.seen.pid, one.launcher.pid)), None)
+        assert PluginFinder(table).plugin(pid) == among_all, pid
 
 
 def test_a_process_that_ends_before_the_dear_facts_are_read_is_left_out(proc: Path) -> None:
