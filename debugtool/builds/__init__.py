@@ -5,7 +5,7 @@ from debugtool.builds.editable import EditableBuild, build_editable
 from debugtool.builds.entry import find_entry, source_roots
 from debugtool.builds.frozen import FreezeRequest, FrozenBuild, build_frozen
 from debugtool.builds.go_build import BuiltGo, GoBuildRequest, build_go, is_go_plugin, is_go_project
-from debugtool.builds.interpreter import check_interpreter, find_interpreter
+from debugtool.builds.interpreter import check_interpreter, find_interpreter, imports_debugtool
 from debugtool.builds.project import Project, create_project, name_problem
 from debugtool.builds.syntax import check_syntax
 
@@ -27,6 +27,7 @@ __all__ = [
     "find_entry",
     "find_interpreter",
     "find_python_backend",
+    "imports_debugtool",
     "is_go_plugin",
     "is_go_project",
     "name_problem",

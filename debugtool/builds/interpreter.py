@@ -57,7 +57,7 @@ def check_interpreter(interpreter: Path, root: Path, entry: Path) -> None:
         Unsupported: It is no CPython, or older than 3.8.
         TimedOut: It did not end.
     """
-    is_needed = any(_IMPORTS_DEBUGTOOL.search(_text(path)) for path in entry.parent.glob("*.py"))
+    is_needed = any(imports_debugtool(path) for path in entry.parent.glob("*.py"))
     command = [str(interpreter), "-c", f"{_FACTS}; import debugtool.plugin" if is_needed else _FACTS]
     try:
         done = subprocess.run(
@@ -90,6 +90,11 @@ def check_interpreter(interpreter: Path, root: Path, entry: Path) -> None:
             why=f"Importing debugtool.plugin failed: {reason}" if numbers else reason,
             next_step=_how_to_install(root, interpreter, numbers),
         )
+
+
+def imports_debugtool(source: Path) -> bool:
+    """Tell whether a source file imports `debugtool.plugin`, or anything else of debugtool."""
+    return _IMPORTS_DEBUGTOOL.search(_text(source)) is not None
 
 
 def _text(path: Path) -> str:

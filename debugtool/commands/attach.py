@@ -65,8 +65,8 @@ def attach(
 
     With --wait-at-start a debug build is held at each start, before its own code, until an editor has set its
     breakpoints, for 50 s at most: a host waits 60 s for the handshake line. A plugin on debugtool.plugin then stops
-    after that line and before its first request. With --wait the first start is held too. With --all the starts of
-    the session's first process are held; the others are debugged as they come.
+    after that line and before its first request, any other program at its first line. With --wait the first start is
+    held too. With --all the starts of the session's first process are held; the others are debugged as they come.
 
     NAME is a plugin id, the executable of a plugin.json, a process or a script name; without it the plugin.json of the
     working directory names it.

@@ -95,13 +95,16 @@ class DebugpyTarget:
             return HostCalls.UNKNOWN
         return HostCalls.ANSWERED if looked.get("serves") else HostCalls.UNKNOWN
 
-    async def stop_at_start(self) -> None:
+    async def stop_at_start(self, *, entry: bool) -> None:
         """Have a plugin on debugtool.plugin stand still after its handshake line, before it serves the first request.
+
+        Args:
+            entry: Have the program, held before its own code, stand still at the first line of that.
 
         Raises:
             DebugtoolError: It is gone, or its debug build is of an earlier debugtool.
         """
-        await self.control.ask("stop_at_start", "stops_at_start", timeout_s=_LOOK_S)
+        await self.control.ask("stop_at_start", "stops_at_start", timeout_s=_LOOK_S, entry=entry)
 
     async def verify(self) -> str:
         """Load debugpy in the target, have one DAP handshake with it, and let it go; give its version.

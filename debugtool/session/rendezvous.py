@@ -20,8 +20,10 @@ from debugtool.plugin.agent import paths, rendezvous
 
 _HEARTBEAT_S = rendezvous.SILENCE_S / 8
 _ANSWER_S = 2.0
-_AGENT_S = 10.0  # from a debug build's start to its agent's first word; Python's own start lies between
 _AGENT_POLL_S = 0.02
+
+AGENT_S = 10.0
+"""From a debug build's start to its agent's first word, at most, seconds; Python's own start lies between."""
 
 
 class Meeting:
@@ -201,7 +203,7 @@ def _remove_abandoned(base: Path, uid: int) -> None:
 
 async def until_agent_listens(target: Target) -> None:
     """Wait until the debug agent of a process listens, or the process has ended; ten seconds at most."""
-    deadline = time.monotonic() + _AGENT_S
+    deadline = time.monotonic() + AGENT_S
     socket = paths.agent_socket(target.uid, target.pid)
     while time.monotonic() < deadline and not await asyncio.to_thread(os.path.exists, socket):
         if not system.is_same_process(target.pid, target.started_ticks):

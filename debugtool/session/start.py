@@ -5,27 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from debugtool import processes, system
 from debugtool.debuggers import DebugpyTarget, TargetDebugger
 from debugtool.errors import DebugtoolError, NotFound, Unsupported
-from debugtool.manifest import find_manifest
+from debugtool.manifest import editable_source, find_manifest
 from debugtool.model import Build, Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.relay import Relay
 from debugtool.session.choose import choose_target
 from debugtool.session.ending import Stop, or_stop
 from debugtool.session.follow import Successor
-from debugtool.session.rendezvous import Rendezvous
+from debugtool.session.rendezvous import AGENT_S, Rendezvous
 from debugtool.session.report import Report
 
 HOLD_S = 50.0
 """How long a plugin is held at most, from its start on: a host waits 60 s for the handshake line, and kills it then."""
 
 _POLL_S = 0.2
-_AGENT_S = 10.0  # from a debug build's start to its agent's first word
+_NO_SOURCES = {"node_modules", "venv", "env", "build", "dist", "__pycache__"}
 
 
 def refuse_unholdable(target: Target) -> None:
@@ -69,6 +70,30 @@ def refuse_go_project(name: str | None) -> None:
             "it is a Go program: delve attaches to what runs, and nothing in it waits for us",
             "attach without --wait-at-start; for start-up code, start it by hand under dlv exec",
         )
+
+
+def is_on_our_runtime(target: Target, root: str | None) -> bool:
+    """Tell whether a debug build calls `debugtool.plugin`'s `serve`, as far as its files show it.
+
+    Args:
+        target: The process.
+        root: The directory that a frozen program runs from; its modules lie there.
+    """
+    from debugtool import builds
+
+    seen = Path(f"/proc/{target.pid}/root")  # it may have a file system of its own
+    if root is not None:
+        return any((seen / root.lstrip("/") / "debugtool" / "plugin").glob("__init__.py*"))
+    entry = editable_source(seen / str(target.script).lstrip("/"))
+    if entry is None:
+        return False
+    return any(map(builds.imports_debugtool, _sources_below((seen / str(entry).lstrip("/")).parent)))
+
+
+def _sources_below(directory: Path) -> Iterator[Path]:
+    for path, directories, names in os.walk(directory):
+        directories[:] = [name for name in directories if name.isidentifier() and name not in _NO_SOURCES]
+        yield from (Path(path, name) for name in names if name.endswith(".py"))
 
 
 async def wait_for_start(
@@ -145,7 +170,7 @@ async def _seen(name: str | None, every: bool) -> Successor:
 
 async def _until_started(target: Target) -> None:
     """Wait until a process listens: its agent, which calls before, or its own code."""
-    deadline = time.monotonic() + _AGENT_S
+    deadline = time.monotonic() + AGENT_S
     agent = Path(paths.agent_socket(target.uid, target.pid))
     while time.monotonic() < deadline and not agent.exists():
         if await asyncio.to_thread(processes.grpc_address, target.pid):
@@ -172,7 +197,8 @@ class Hold:
     async def keep(self, successor: Successor, debugger: TargetDebugger) -> None:
         """Hold a process that has called until an editor has set its breakpoints, or its time is up.
 
-        With an editor a plugin on debugtool.plugin will stand still once more, before its first request.
+        With an editor it stands still once more: a plugin on debugtool.plugin before its first request, any other
+        program at the first line of its own code.
 
         Raises:
             Stopped: The session is to end.
@@ -185,7 +211,8 @@ class Hold:
         self._report("held", pid=target.pid, limit_s=self._limit_s, left_s=left_s, is_plugin=bool(target.plugin_id))
         by = await self._until_configured(debugger, left_s)
         if by == "editor":
-            await debugger.stop_at_start()
+            serves = await asyncio.to_thread(is_on_our_runtime, target, debugger.root)
+            await debugger.stop_at_start(entry=not serves)
         self._report("hold_ended", pid=target.pid, by=by, held_s=round(time.monotonic() - began, 1))
 
     async def _until_configured(self, debugger: TargetDebugger, left_s: float) -> str:

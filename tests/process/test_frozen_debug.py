@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,27 @@ def test_a_full_round_and_another_after_a_restart(version: str, options: tuple[s
             frame = stop_at(editor, "IN PACKAGE", marks["IN PACKAGE"])
             editor.resume(frame["threadId"])
             assert target.result() == 6
+
+
+@pytest.mark.parametrize(("version", "options"), [("", ()), ("3.12", ("--onefile",))], ids=["onedir", "onefile"])
+def test_a_start_is_held_and_stops_at_the_first_line_of_its_own_code(version: str, options: tuple[str, ...]) -> None:
+    project = built_project("--debug", *options, version=version)
+    entry = project / ENTRY
+    with attached(NAME, "--wait", "--wait-at-start", cwd="/") as session, ThreadPoolExecutor() as pool:
+        session.wait_for("waiting")
+        with contextlib.ExitStack() as stack:
+            starting = pool.submit(lambda: stack.enter_context(running_frozen(project / "dist" / NAME)))
+            session.wait_for("held")
+            with editing(session, {"IN ENTRY": entry}) as editor:
+                assert session.wait_for("hold_ended")["by"] == "editor"
+                stopped = editor.wait_for_stop()
+                frame = editor.stack(stopped["threadId"])[0]
+                assert (stopped["reason"], frame["source"]["path"], frame["line"]) == ("entry", str(entry), 1)
+                assert not starting.done()
+                editor.resume(stopped["threadId"])
+                target = starting.result(60)
+                target.begin("entry", 2)
+                frame = stop_at(editor, "IN ENTRY", entry)
+                editor.resume(frame["threadId"])
+                assert target.result() == 5
+            assert session.stop() == 0

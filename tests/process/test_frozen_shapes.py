@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,10 @@ def build(project: ShapedProject, *options: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["start_ms"] > 0
     return document
+
+
+def number_of(text: str, source: Path) -> int:
+    return source.read_text().splitlines().index(text) + 1
 
 
 def query(url: str) -> list[float]:
@@ -93,8 +98,8 @@ def test_a_debug_build_of_a_package_with_an_extension_is_debugged(tmp_path: Path
     document = build(project, "--debug")
     assert list(Path(document["support"]).glob("shape/fast*.so"))
     marks = {project.answer: "IN A MODULE", project.entry: "IN THE ENTRY"}
-    host = start_go_host(Path(document["artefact"]))
-    with attached("--pid", host.pid, cwd="/") as session:
+    host = start_go_host(Path(document["artefact"]), flags=["-restart=100ms"])
+    with attached("--pid", host.pid, "--wait-at-start", cwd="/") as session:
         assert session.wait_for("ready")["method"] == "agent"
         with DapClient(session.port) as editor, ThreadPoolExecutor() as pool:
             editor.attach({source: [line_of(mark, source)] for source, mark in marks.items()})
@@ -106,5 +111,14 @@ def test_a_debug_build_of_a_package_with_an_extension_is_debugged(tmp_path: Path
                 editor.resume(thread)
             (frame,) = asked.result(DEADLINE_S)["frames"]["A"]
             assert frame["data"]["values"][0] == [1.0]
+            # WHEN it is started again THEN it is held, and stops before its first request only
+            os.kill(host.pid, signal.SIGKILL)
+            assert session.wait_for("hold_ended")["by"] == "editor"
+            stopped = editor.wait_for_stop()
+            frame = editor.stack(stopped["threadId"])[0]
+            assert (stopped["reason"], frame["source"]["path"]) == ("entry", str(project.entry))
+            assert frame["line"] == number_of("    serve(Datasource)", project.entry)
+            host.wait_event("restarted")
             editor.disconnect()
+            assert host.good("ping")["ok"]
         assert session.stop() == 0

@@ -134,21 +134,36 @@ def test_a_start_stops_in_its_own_code_and_once_more_before_the_first_request(pl
         assert session.stop() == 0
 
 
+PROGRAM = """
+print("served", flush=True)  # STOP
+input()
+"""
+
 STARTER = """
 import sys
 sys.path.insert(0, ROOT)
 from debugtool.plugin.debugger import stop_at_start
 stop_at_start()  # STOP
 print("served", flush=True)
-sys.stdin.readline()
+input()
 """
 
 
+@pytest.mark.parametrize("text", [PROGRAM, STARTER.replace("ROOT", repr(str(ROOT)))], ids=["program", "plugin"])
 @pytest.mark.parametrize("python", pythons_of("3.12", "3.13"), ids=lambda python: python.parents[1].name)
-def test_the_stop_before_the_first_request_on_other_interpreters(python: Path, tmp_path: Path) -> None:
-    """Where pydevd uses sys.monitoring, with as much of a plugin as runs without gRPC."""
+def test_the_stop_on_interpreters_with_monitoring(text: str, python: Path, tmp_path: Path) -> None:
+    """As much of a plugin as runs without gRPC stops before its first request; what is no plugin at its first line."""
+    assert_stops_at_start(text, python, tmp_path)
+
+
+@pytest.mark.parametrize("python", pythons_of("oldest", "3.11"), ids=lambda python: python.parents[1].name)
+def test_a_program_on_anything_else_stops_at_its_first_line(python: Path, tmp_path: Path) -> None:
+    assert_stops_at_start(PROGRAM, python, tmp_path)
+
+
+def assert_stops_at_start(text: str, python: Path, tmp_path: Path) -> None:
     source, program = tmp_path / "starter.py", tmp_path / "starting_program"
-    source.write_text(STARTER.replace("ROOT", repr(str(ROOT))))
+    source.write_text(text)
     write_debug_build(program, python, source)
     with attached("starting_program", "--wait", "--wait-at-start", cwd="/") as session:
         session.wait_for("waiting")
@@ -159,7 +174,8 @@ def test_the_stop_before_the_first_request_on_other_interpreters(python: Path, t
                 editor.attach()
                 stopped = editor.wait_for_stop()
                 frame = editor.stack(stopped["threadId"])[0]
-                assert (stopped["reason"], frame["line"]) == ("entry", line_of("STOP", source))
+                place = (stopped["reason"], frame["source"]["path"], frame["line"])
+                assert place == ("entry", str(source), line_of("STOP", source))
                 editor.resume(stopped["threadId"])
                 assert lines.next() == "served\n"
                 editor.disconnect()

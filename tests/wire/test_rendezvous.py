@@ -30,7 +30,7 @@ def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     """The sockets that were gone to, and for how long at most."""
     gone_to: list[tuple[str, float]] = []
-    monkeypatch.setattr(rendezvous, "meet", lambda path, uid, limit_s: gone_to.append((path, limit_s)))
+    monkeypatch.setattr(rendezvous, "meet", lambda path, uid, limit_s, executable: gone_to.append((path, limit_s)))
     return gone_to
 
 
@@ -135,11 +135,12 @@ def test_orders_are_carried_out_until_go(runtime: Path, monkeypatch: pytest.Monk
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(runtime / "s"))
         listener.listen()
-        starting = threading.Thread(target=rendezvous.meet, args=(str(runtime / "s"), UID))
+        listener.settimeout(10)
+        starting = threading.Thread(target=rendezvous.meet, args=(str(runtime / "s"), UID, 10.0, "/the/plugin"))
         starting.start()
         channel, _ = listener.accept()
         with channel:
             channel.sendall(b'{"do": "wait"}\n{"do": "arm", "arguments": {"token": "t"}}\n{"do": "go"}\n')
             assert channel.makefile("rb").readline() == b"{}\n"
         starting.join(10)
-    assert started == [{"token": "t"}]
+    assert started == [{"token": "t", "launcher": ("/the/plugin", "/the/plugin")}]

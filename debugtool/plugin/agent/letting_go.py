@@ -221,6 +221,13 @@ def run_past_breakpoints(db: Any) -> None:
     api.request_resume_thread("*")
 
 
+def stop_at_entry() -> None:
+    """Have the main thread, which runs the agent of a debug build, stop at the first line of the program's own code."""
+    from _pydevd_bundle.pydevd_api import PyDevdAPI
+
+    PyDevdAPI().stop_on_entry()
+
+
 def stand_still(db: Any, frame: Any) -> None:
     """Stop the calling thread in one of its frames, until the editor lets it go on; the other threads stop, too."""
     import threading

@@ -165,6 +165,8 @@ class Session:
                 self.say("connected")
             elif name == "stop_at_start":
                 self.stops_at_start = True
+                if command.get("entry"):
+                    self.undo.stop_at_entry()
                 self.say("stops_at_start")
             elif name == "look":
                 self.say("looked", serves="debugtool.plugin.server" in sys.modules)
@@ -252,7 +254,7 @@ class Session:
                 client_access_token=token,
                 access_token=token,
                 dont_trace_start_patterns=self.hidden,
-                dont_trace_end_patterns=("debugpy_launcher.py",),
+                dont_trace_end_patterns=("debugpy_launcher.py", *self.arguments.get("launcher", ())),
             )
         finally:
             self.pydevd.start_client = start_client

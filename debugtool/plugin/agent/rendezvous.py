@@ -46,7 +46,7 @@ def keep(executable: str, uid: int) -> None:
             place = read(os.path.join(directory, name), uid)
             is_ours = place["program"] in (None, os.path.realpath(executable)) and runs(place["pid"], place["started"])
             limit_s = min(place.get("limit_s", LIMIT_S), LONGEST_S)
-            if is_ours and meet(place["socket"], uid, limit_s):
+            if is_ours and meet(place["socket"], uid, limit_s, executable):
                 return
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):
             continue  # not debugtool's, or it is gone: the plugin starts
@@ -80,8 +80,14 @@ def runs(pid: int, started: int) -> bool:
         return False
 
 
-def meet(path: str, uid: int, limit_s: float = LIMIT_S) -> bool:
+def meet(path: str, uid: int, limit_s: float, executable: str) -> bool:
     """Do what a waiting session says, until it says go, falls silent or takes too long; tell whether it has armed us.
+
+    Args:
+        path: The session's socket.
+        uid: The process's user.
+        limit_s: For how long it may take, seconds.
+        executable: The launcher, whose code is no code of the user's: no step of theirs stops there.
 
     Raises:
         OSError: Nobody is there any more; ValueError, KeyError: what is there is not debugtool.
@@ -97,7 +103,7 @@ def meet(path: str, uid: int, limit_s: float = LIMIT_S) -> bool:
             while time.monotonic() < deadline:
                 order = json.loads(lines.readline(65536).decode("utf-8"))
                 if order["do"] == "arm":
-                    payload.run(order["arguments"])
+                    payload.run(dict(order["arguments"], launcher=(executable, os.path.realpath(executable))))
                     is_armed = True
                 elif order["do"] == "go":
                     channel.sendall(b"{}\n")
