@@ -20,6 +20,7 @@ from dap_client import DapClient, Message
 from debug_driver import DEBUGGEE, Debuggee, line_of
 from go_driver import delve_environment, delves_on
 from test_attach_go_programs import BREAK_LINE, DEBUG, SOURCE, build_asked, running_asked
+from test_trace_refused import WITHOUT_PTRACE
 from test_wait_at_start import write_debug_build
 
 from debugtool.plugin.agent import paths
@@ -222,6 +223,22 @@ def test_every_process_is_another_session_s(program: Path) -> None:
         again = run_debugtool("attach", program.stem, "--all", "--port", 0, "--no-launch-json")
         assert (again.returncode, "Attached already" in again.stderr) == (0, True), again.stderr
         assert other.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("capsh"), reason="takes root, and capsh (libcap2-bin)")
+def test_one_that_may_not_be_traced_is_told_with_what_to_do(program: Path) -> None:
+    """The first has an agent, and nobody was asked about ptrace; the others are refused one by one."""
+    build = program.with_suffix("")
+    write_debug_build(build, Path(sys.executable), program)
+    with running(build) as first, running(program) as second:
+        with attached(program.stem, "--all", through=WITHOUT_PTRACE) as session:
+            assert session.wait_for("target")["pid"] == first.pid
+            assert session.wait_for("ready")["method"] == "agent"
+            told = session.wait_for("instance")
+            assert (told["pid"], told["state"], "CapPrm" in told["why"]) == (second.pid, "left", True)
+            assert "Give debugtool CAP_SYS_PTRACE" in told["next"]
+            assert session.stop() == 0
+        second.assert_untraced()
 
 
 def test_all_are_let_go_when_debugtool_is_killed(program: Path) -> None:
