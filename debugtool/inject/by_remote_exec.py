@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from debugtool.errors import Refused, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.inject.readiness import check_state
 from debugtool.model import Runtime, Target
-from debugtool.system import files_as
+from debugtool.system import changeable_by_others, files_as
 
 _SINCE = (3, 14)
 _CODE = "import sys; sys.remote_exec(int(sys.argv[1]), sys.stdin.read())"  # what is in argv everybody can read
@@ -29,7 +30,7 @@ class RemoteExecInjector:
         version = tuple(int(part) for part in re.findall(r"\d+", target.runtime_version or "")[:2])
         if version < _SINCE:
             return f"needs CPython 3.14 or later, the target runs {target.runtime_version or 'an unknown version'}"
-        return None
+        return None if target.uid == os.geteuid() else _why_not_run(_interpreter_of(target))
 
     def inject(self, target: Target, bootstrap: Bootstrap, timeout_s: float) -> float:
         """See Injector.inject.
@@ -43,10 +44,9 @@ class RemoteExecInjector:
         script = bootstrap.payload.with_name("bootstrap.py")
         with files_as(target.uid):  # in a directory of that user, who may have put a link there
             script.write_text(bootstrap.text + "\n")
-        interpreter = str(target.executable or Path(f"/proc/{target.pid}/exe"))
         try:
             answer = subprocess.run(
-                [interpreter, "-I", "-S", "-c", _CODE, str(target.pid)],
+                [str(_interpreter_of(target)), "-I", "-S", "-c", _CODE, str(target.pid)],
                 input=str(script),
                 capture_output=True,
                 text=True,
@@ -55,10 +55,29 @@ class RemoteExecInjector:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unsupported(
-                f"Could not ask pid {target.pid} ({target.name}) to run the debugger.", why=str(error)
+                f"Could not ask pid {target.pid} ({target.name}) to run the debugger.",
+                why=str(error),
+                next_step="use --method ptrace",
             ) from error
         if answer.returncode:
             why = answer.stderr.strip().splitlines()[-1:] or [f"exit code {answer.returncode}"]
             kind = Refused if "PermissionError" in why[0] else Unsupported
-            raise kind(f"Could not ask pid {target.pid} ({target.name}) to run the debugger.", why=why[0])
+            what = f"Could not ask pid {target.pid} ({target.name}) to run the debugger."
+            raise kind(what, why=why[0], next_step="use --method ptrace")
         return 0.0
+
+
+def _interpreter_of(target: Target) -> Path:
+    return target.executable or Path(f"/proc/{target.pid}/exe")
+
+
+def _why_not_run(interpreter: Path) -> str | None:
+    """Say why we do not run the interpreter of another user's process: it may be what that user has made of it."""
+    try:
+        found = changeable_by_others(interpreter)
+    except OSError as error:
+        return f"its interpreter cannot be looked at: {error}"
+    if found is None:
+        return None
+    path, uid = found
+    return f"root does not run {interpreter}: user {uid} may change {path}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         REPLAY_POINTS,
         fault_point,
     )
+    from debugtool.system.ownership import changeable_by_others
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
     from debugtool.system.platform import goos_goarch
@@ -81,6 +82,7 @@ __all__ = [
     "TcpSocket",
     "age_s",
     "ask_on_terminal",
+    "changeable_by_others",
     "elf_sections",
     "examine",
     "explain_bind",
@@ -138,6 +140,7 @@ _HOMES = {
         "REPLAY_POINTS",
         "fault_point",
     ),
+    "ownership": ("changeable_by_others",),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),
     "platform": ("goos_goarch",),

@@ -1,4 +1,4 @@
-"""Root debugs another user's process, and that user puts links in its way: root writes to, and gives away, nothing."""
+"""Root debugs another user's process, and that user puts links in its way: root obeys none of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import pytest
 
 from debugtool.debuggers import MeetingPlace
 from debugtool.debuggers.location import private_copy
-from debugtool.errors import DebugtoolError
-from debugtool.inject import Bootstrap
+from debugtool.errors import DebugtoolError, Unsupported
+from debugtool.inject import Bootstrap, inject
 from debugtool.inject.by_remote_exec import RemoteExecInjector
 from debugtool.model import Build, Runtime, Target
 from debugtool.plugin.agent import paths
@@ -94,20 +94,43 @@ def test_a_copy_that_is_made_for_the_user(tmp_path: Path) -> None:
         private_copy(source, "test", NOBODY, leave_out=())
 
 
-def test_the_script_of_remote_exec(roots: Path) -> None:
+@contextlib.contextmanager
+def nobodys_process(executable: Path | None = None) -> Iterator[tuple[Target, MeetingPlace, Bootstrap]]:
+    """Run a process of the user's that says it is a CPython 3.14, and make the place of its payload."""
     with (
         subprocess.Popen(["setpriv", f"--reuid={NOBODY}", "--clear-groups", "sleep", "600"]) as process,
         contextlib.closing(MeetingPlace(NOBODY)) as place,
     ):
         try:
-            put_link(place.directory / "bootstrap.py", roots / "file")
             user = pwd.getpwuid(NOBODY).pw_name
-            target = Target(process.pid, "sleep", None, Runtime.CPYTHON, "3.14", Build.SOURCE, None, user, NOBODY, 0.0)
-            bootstrap = Bootstrap(place.payload, place.socket, place.token, Path("/"), 0)
-            with pytest.raises((PermissionError, DebugtoolError)):
-                RemoteExecInjector().inject(target, bootstrap, timeout_s=10)
+            facts = (Runtime.CPYTHON, "3.14", Build.SOURCE, None, user, NOBODY, 0.0)
+            target = Target(process.pid, "sleep", None, *facts, executable=executable)
+            yield target, place, Bootstrap(place.payload, place.socket, place.token, Path("/"), 0)
         finally:
             process.kill()
+
+
+def test_the_script_of_remote_exec(roots: Path) -> None:
+    with nobodys_process() as (target, place, bootstrap):
+        put_link(place.directory / "bootstrap.py", roots / "file")
+        with pytest.raises((PermissionError, DebugtoolError)):
+            RemoteExecInjector().inject(target, bootstrap, timeout_s=10)
+
+
+@pytest.mark.parametrize("whose", ["file", "directory"])
+def test_an_interpreter_that_the_user_may_replace(whose: str, tmp_path: Path) -> None:
+    """Root runs no program that the target's user could have written, or could put another one in the place of."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    program, ran = home / "python3.14", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\nid -u > {ran}\n")
+    program.chmod(0o755)
+    os.chown(program if whose == "file" else home, NOBODY, -1)
+    with nobodys_process(program) as (target, _, bootstrap), pytest.raises(Unsupported) as raised:
+        inject(target, bootstrap, method="remote_exec", timeout_s=10)
+    assert not ran.exists()
+    owned = program if whose == "file" else home
+    assert f"root does not run {program}: user {NOBODY} may change {owned}" in raised.value.why
 
 
 def test_the_place_where_the_next_process_calls(roots: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
