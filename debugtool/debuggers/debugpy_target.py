@@ -25,6 +25,7 @@ _LOAD_S = 30.0  # importing debugpy in a target that is busy
 _CONNECT_S = 15.0
 _RELEASE_S = 5.0
 _LOOK_S = 2.0
+_ATTACH_AGAIN = "attach again; the process runs on as before"
 
 
 class DebugpyTarget:
@@ -118,9 +119,13 @@ class DebugpyTarget:
         try:
             answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
         except TimeoutError as error:
-            raise TimedOut(f"The debugger inside {self.target} did not answer `initialize`.") from error
+            raise TimedOut(
+                f"The debugger inside {self.target} did not answer `initialize`.", next_step=_ATTACH_AGAIN
+            ) from error
         if not answer.get("success"):
-            raise DebugtoolError(f"The debugger inside {self.target} refused `initialize`.", why=str(answer))
+            raise DebugtoolError(
+                f"The debugger inside {self.target} refused `initialize`.", why=str(answer), next_step=_ATTACH_AGAIN
+            )
         # nobody needs to wait until it is let go again
         self._tasks.start(self._release_unused(channel))
         return str(loaded.get("debugpy"))

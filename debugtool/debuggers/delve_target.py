@@ -28,6 +28,7 @@ _END_S = 30.0
 _VERIFY_S = 10.0
 # delve says it of every target, but cannot restart one that it did not start; editors then attach anew instead.
 _NOT_OURS = {"supportsRestartRequest": False, "supportTerminateDebuggee": False}
+_ATTACH_AGAIN = "attach again; the process runs on as before"
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -165,11 +166,15 @@ class DelveTarget:
         try:
             answer = await channel.request("initialize", arguments, timeout_s=_VERIFY_S)
         except TimeoutError as error:
-            raise TimedOut(f"The delve on {self.target} did not answer `initialize`.") from error
+            raise TimedOut(
+                f"The delve on {self.target} did not answer `initialize`.", next_step=_ATTACH_AGAIN
+            ) from error
         finally:
             await channel.close()
         if not answer.get("success"):
-            raise DebugtoolError(f"The delve on {self.target} refused `initialize`.", why=str(answer))
+            raise DebugtoolError(
+                f"The delve on {self.target} refused `initialize`.", why=str(answer), next_step=_ATTACH_AGAIN
+            )
         self.capabilities = {**answer["body"], **_NOT_OURS}
 
     async def _open(self) -> Connection:
@@ -220,7 +225,11 @@ class DelveTarget:
             except DelveError as error:
                 if start_ticks(self.target.pid) is None or self.gone.is_set() or "exited" in str(error):
                     return
-                raise DebugtoolError(f"delve did not let {self.target} run on.", why=str(error)) from error
+                raise DebugtoolError(
+                    f"delve did not let {self.target} run on.",
+                    why=str(error),
+                    next_step="end the session: debugtool detach",
+                ) from error
             self._watch = asyncio.create_task(self._keep_running())
 
     async def _hang_up_clients(self) -> None:

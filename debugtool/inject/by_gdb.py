@@ -97,9 +97,13 @@ def _read_answer(target: Target, text: str) -> float:
             answer: dict[str, Any] = json.loads(line.removeprefix("debugtool: "))
             if answer["ok"]:
                 return float(answer["stall_ms"])
-            raise Unsupported(f"gdb could not call into pid {target.pid} ({target.name}).", why=answer["why"])
+            raise Unsupported(
+                f"gdb could not call into pid {target.pid} ({target.name}).",
+                why=answer["why"],
+                next_step="try again when it is less busy, or use --method ptrace",
+            )
     what = f"gdb could not attach to pid {target.pid} ({target.name})."
     reason = next((line for line in text.splitlines() if "ptrace" in line or "Python" in line), text[-300:])
     if "ptrace" in reason:
         raise Refused(what, why=reason, next_step="run it as that user or as root; debugtool ps shows who owns it")
-    raise Unsupported(what, why=reason)
+    raise Unsupported(what, why=reason, next_step="use --method ptrace")

@@ -76,7 +76,11 @@ def find_interpreter(pid: int, proc: Path = Path("/proc")) -> Interpreter:
         mappings = parse_maps((proc / str(pid) / "maps").read_text(errors="surrogateescape"))
         executable = str((proc / str(pid) / "exe").readlink())
     except PermissionError as error:
-        raise Refused(f"Could not read the memory map of pid {pid}.", why=str(error)) from error
+        raise Refused(
+            f"Could not read the memory map of pid {pid}.",
+            why=str(error),
+            next_step=f"see what forbids it: debugtool doctor --pid {pid}",
+        ) from error
     except (FileNotFoundError, ProcessLookupError) as error:
         raise ProcessGone(f"pid {pid} ended.", why=str(error)) from error
     libraries = {m.path for m in mappings if "/libpython" in m.path}
@@ -87,6 +91,7 @@ def find_interpreter(pid: int, proc: Path = Path("/proc")) -> Interpreter:
     raise Unsupported(
         f"pid {pid} has no CPython interpreter that can be called.",
         why=f"neither a libpython it has loaded nor {executable} exports {FUNCTIONS[0]}",
+        next_step="make a debug build, whose agent needs none: debugtool build --debug --editable",
     )
 
 

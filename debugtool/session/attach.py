@@ -135,7 +135,7 @@ class _Session:
 
     async def _serve_all(self) -> signal.Signals | None:
         if self._request.once:
-            return await self._serve(self._first, None)
+            return await self._serve_successor(self._first, None)
         successor, limit_s = self._first, self._request.hold_s or rendezvous.LIMIT_S
         while True:
             async with Follower(successor.target, limit_s) as follower:
@@ -144,8 +144,13 @@ class _Session:
                     return stopped_by
                 successor = await self._next(follower)
 
-    async def _serve_successor(self, successor: Successor, follower: Follower) -> signal.Signals | None:
-        """Serve a process; one that cannot be debugged after a restart ends the session no more than one that ends."""
+    async def _serve_successor(self, successor: Successor, follower: Follower | None) -> signal.Signals | None:
+        """Serve a process; one that cannot be debugged after a restart ends the session no more than one that ends.
+
+        Args:
+            successor: The process.
+            follower: Waits for the one after it; None where the session ends with it.
+        """
         try:
             async with letting_go_of(successor.meeting):
                 return await self._serve(successor, follower)
@@ -156,7 +161,7 @@ class _Session:
                 raise
             await self._take_note_of_exit(follower)
         except (DebugtoolError, OSError) as error:
-            if not self._is_ready:
+            if not self._is_ready or follower is None:
                 raise
             await self._tell_failure(error, follower)
         return None

@@ -194,7 +194,11 @@ def _follow(log: Path, child: subprocess.Popen[bytes], report: Report) -> None:
                         child.returncode = 0  # it is on its own from here
                     return
             if ended:
-                raise DebugtoolError("The session in the background ended.", why=f"exit code {child.returncode}")
+                raise DebugtoolError(
+                    "The session in the background ended.",
+                    why=f"exit code {child.returncode}",
+                    next_step="see what it says without --background",
+                )
             time.sleep(0.02)
 
 

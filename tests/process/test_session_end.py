@@ -26,6 +26,7 @@ from debug_driver import (
     stop_at,
     with_own_sessions,
 )
+from fault_driver import held, kept_worker
 
 
 @pytest.fixture
@@ -203,6 +204,30 @@ def test_a_background_session_that_cannot_begin_says_why(target: Debuggee) -> No
         refused = run_debugtool("attach", "--pid", target.pid, "--port", port, "--no-launch-json", "--background")
     assert refused.returncode == 8
     assert f"Error: Could not listen on 127.0.0.1:{port}: the address is in use." in refused.stderr
+
+
+def test_a_background_session_that_is_killed_says_what_to_do(target: Debuggee) -> None:
+    environment = {**os.environ, "DEBUGTOOL_FAULT": "listening"}
+    ended = run_debugtool("attach", "--pid", target.pid, "--port", 0, "--background", env=environment)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-3:] == [
+        "Error: The session in the background ended.",
+        "  why:  exit code -9",
+        "  next: see what it says without --background",
+    ]
+
+
+def test_a_process_that_ends_as_soon_as_its_session_is_ready(tmp_path: Path) -> None:
+    """With `--once` that is the session's own end: told as such, and no error."""
+    with kept_worker(tmp_path) as kept, held(kept, tmp_path, "registered:stop", "--once") as session:
+        session.wait_until_stopped()
+        pid = kept.pid
+        kept.kill()
+        session.go_on()
+        session.session.wait_for("ready")
+        assert session.session.wait_for("exited")["pid"] == pid
+        session.session.wait_for("detached")
+        assert session.session.process.wait(20) == 0, session.session.error_text()
 
 
 @pytest.mark.parametrize("has_editor", [True, False])
