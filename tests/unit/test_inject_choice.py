@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from debugtool.model import Build, Runtime, Target
 from debugtool.output import error_text
 from debugtool.plugin.agent import paths
 
-TARGET = Target(4711, "my-datasource", None, Runtime.CPYTHON, "3.11.7", Build.SOURCE, None, "me", 1000, 0.0)
+TARGET = Target(4711, "my-datasource", None, Runtime.CPYTHON, "3.11.7", Build.SOURCE, None, "me", os.geteuid(), 0.0)
 FROZEN = replace(TARGET, runtime=Runtime.FROZEN)
 GO = replace(TARGET, runtime=Runtime.GO, runtime_version="go1.26.8")
 NEW = replace(TARGET, runtime_version="3.14.0")
