@@ -50,7 +50,13 @@ class DapClient:
         self.socket.close()
 
     def send(self, command: str, arguments: object = None) -> int:
-        """Send a request and give its sequence number."""
+        """Send a request and give its sequence number.
+
+        Raises:
+            DapError: The adapter has told that the session is over, and this is not its end.
+        """
+        if command != "disconnect" and any(seen["event"] == "terminated" for seen in self.events):
+            raise DapError(f"{command} after `terminated`: VS Code has ended the session")
         self._sequence += 1
         message = {"type": "request", "seq": self._sequence, "command": command, "arguments": arguments or {}}
         body = json.dumps(message).encode()

@@ -165,8 +165,9 @@ class DebuggerChannel:
         own_events: Names of events that `on_event` is not called with.
     """
 
-    # The relay tells its client by itself when to configure. pydevd says it too, and VS Code would configure twice.
-    own_events: frozenset[str] = frozenset({"initialized"})
+    # The relay tells its client by itself when to configure, and when its session is over. A debugger says both too: VS
+    # Code would configure twice, and leave a session that follows its process when that ends in good order.
+    own_events: frozenset[str] = frozenset({"initialized", "terminated"})
 
     def __init__(self, stream: DapStream) -> None:
         self._stream = stream
