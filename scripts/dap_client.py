@@ -149,10 +149,13 @@ class DapClient:
             initialize: More arguments for `initialize`.
             arguments: More arguments for `attach`, such as `justMyCode`.
         """
-        self.initialize(**(initialize or {}))
+        capabilities = self.initialize(**(initialize or {}))
         attached = self.send("attach", {"justMyCode": True, **arguments})
         self.wait_for("initialized")
         verified = {str(path): self.set_breakpoints(path, lines) for path, lines in (breakpoints or {}).items()}
+        for kind in ("Function", "Instruction", "Data"):  # VS Code shows the user any refusal
+            if capabilities.get(f"supports{kind}Breakpoints"):
+                self.request(f"set{kind}Breakpoints", {"breakpoints": []})
         self.request("setExceptionBreakpoints", {"filters": list(exceptions)})
         self.request("configurationDone")
         self.response(attached)

@@ -23,6 +23,7 @@ _FIRST_MESSAGE_BYTES = 64 * 1024
 _ATTACH_S = 30.0
 _NO_ANSWER = "the debugger in the process did not answer"
 _RESTARTING = "the process is restarting"
+_NOT_RUNNING = "debugtool: the process is not running. Breakpoints are set when its host starts it again."
 
 
 class ClientSession:
@@ -238,6 +239,8 @@ class ClientSession:
         self.is_configured = True
         if self._debugger is not None:
             self._tell_held_back()
+        else:
+            self.say(_NOT_RUNNING)
         self._exchange.take_configured(self)
 
     async def _finish_configuration(self) -> str | None:

@@ -11,8 +11,7 @@ from debugtool.debuggers import DebuggerChannel, Message
 from debugtool.errors import DebugtoolError
 from debugtool.system import fault_point
 
-# Requests that each replace what was set before: one for each source, or one in all. Breakpoints on data and on
-# instructions are left out: they name addresses, which mean something else in another process.
+# Requests that each replace what was set before: one for each source, or one in all.
 _KEPT = {
     "setBreakpoints",
     "setFunctionBreakpoints",
@@ -20,6 +19,8 @@ _KEPT = {
     "setDebuggerProperty",
     "setPydevdSourceMap",
 }
+# Not kept: they name addresses, which mean something else in another process. VS Code sets them, empty, at each start.
+_OF_ONE_PROCESS = {"setDataBreakpoints", "setInstructionBreakpoints"}
 _SHOWN = ("verified", "line", "endLine", "column", "endColumn", "message")
 _ANSWER_S = 15.0
 
@@ -68,7 +69,9 @@ class Journal:
         return entry
 
     def answer_without_debugger(self, command: str, arguments: Message, why: str) -> Message | None:
-        """Keep a request for the next debugger; give the body of its response, None when it is none of those kept."""
+        """Keep a request for the next debugger; give the body of its response, None when it sets nothing."""
+        if command in _OF_ONE_PROCESS:
+            return {"breakpoints": [{"verified": False, "message": why} for _ in _asked(arguments)]}
         entry = self.record(command, arguments)
         return None if entry is None else self.postpone(entry, why)
 
@@ -76,8 +79,7 @@ class Journal:
         """Leave a request for the next debugger; give the body of its response, with breakpoints not verified yet."""
         if self._entries[entry.key] is entry:
             self._pending[entry.key] = entry
-        points = entry.arguments.get("breakpoints")
-        asked: list[Any] = points if isinstance(points, list) else []
+        asked = _asked(entry.arguments)
         lines = [{"line": point["line"]} if isinstance(point, dict) and "line" in point else {} for point in asked]
         entry.told = [{"id": next(self._ids), "verified": False, "message": why, **line} for line in lines]
         return {"breakpoints": [dict(point) for point in entry.told]}
@@ -162,6 +164,11 @@ class Journal:
 
 def _has_number(point: Any) -> TypeGuard[Message]:
     return isinstance(point, dict) and isinstance(point.get("id"), int)
+
+
+def _asked(arguments: Message) -> list[Any]:
+    points = arguments.get("breakpoints")
+    return points if isinstance(points, list) else []
 
 
 def _breakpoints(response: Message) -> list[Message] | None:

@@ -67,6 +67,8 @@ def test_what_is_asked_meanwhile_is_answered_and_what_is_set_is_kept(host: Host)
         for command in ("evaluate", "pause", "stackTrace", "continue"):
             with pytest.raises(DapError, match="the process is restarting"):
                 editor.request(command, {"threadId": 1, "expression": "1"})
+        for command in ("setInstructionBreakpoints", "setDataBreakpoints"):
+            assert editor.request(command, {"breakpoints": []}) == {"breakpoints": []}
         points = editor.set_breakpoints(host.program, [line_of("AFTER STEP")])
         assert points[0]["verified"] is False and points[0]["message"] == "the process is restarting"
         assert points[0]["id"] != told[0]["id"]
@@ -118,6 +120,7 @@ def test_an_editor_may_come_while_there_is_no_process(host: Host) -> None:
         with DapClient(session.port) as editor:
             points = editor.attach({host.program: [line_of("INSIDE")]})[str(host.program)]
             assert points[0]["verified"] is False
+            editor.wait_for("output", lambda body: "is not running" in body["output"])
             host.start()
             session.wait_for("rearmed")
             host.begin("steps 4")
