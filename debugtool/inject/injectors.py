@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from debugtool.errors import DebugtoolError, Refused, Unsupported
+from debugtool.errors import DebugtoolError, ProcessGone, Refused, Unsupported
 from debugtool.inject.bootstrap import Bootstrap
 from debugtool.model import Target
+from debugtool.system import has_ended
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,20 @@ def inject(target: Target, bootstrap: Bootstrap, *, method: str | None = None, t
         timeout_s: For all of it.
 
     Raises:
+        ProcessGone: The target ended meanwhile, whatever the way in has made of that.
         DebugtoolError: What the last way tried says.
     """
+    try:
+        return _inject_by_first(target, bootstrap, method, timeout_s)
+    except (DebugtoolError, OSError) as error:
+        if has_ended(target.pid, target.started_ticks):
+            words = error.why if isinstance(error, DebugtoolError) else str(error)
+            raise ProcessGone(f"Pid {target.pid} ({target.name}) ended while we attached.", why=words) from error
+        raise
+
+
+def _inject_by_first(target: Target, bootstrap: Bootstrap, method: str | None, timeout_s: float) -> Injected:
+    """Take the first way that works."""
     deadline = time.monotonic() + timeout_s
     failure: DebugtoolError | None = None
     for injector in choose_injectors(target, method):

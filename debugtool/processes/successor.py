@@ -11,7 +11,7 @@ from debugtool.errors import NotFound
 from debugtool.model import Target
 from debugtool.processes.find import find_target, find_targets
 from debugtool.processes.scan import PROC, see_all, see_process
-from debugtool.system import process_state, start_ticks
+from debugtool.system import has_ended, start_ticks
 
 _AT_ONCE_S = 2.0
 
@@ -62,9 +62,7 @@ class SuccessorFinder:
         target = self._target
         self._rejected[target.pid, target.started_ticks] = None
         beside = [(pid, start_ticks(pid, self._proc) or 0) for pid in self._pids()]
-        lives = start_ticks(target.pid, self._proc) == target.started_ticks and process_state(
-            target.pid, proc=self._proc
-        ) not in ("Z", "X")
+        lives = not has_ended(target.pid, target.started_ticks, proc=self._proc)
         for pid, started_ticks in beside:
             if lives or started_ticks < target.started_ticks:
                 self._rejected[pid, started_ticks] = None

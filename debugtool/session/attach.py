@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib
 import signal
 import time
@@ -81,6 +82,7 @@ class _Session:
         self._pause_s = 0.0  # for how long the next process is left alone
         self._began = opening.began  # the attach, and later the end of the process before
         self._registration = contextlib.ExitStack()
+        self._record: system.SessionRecord | None = None  # while it stands
         self._pauses = PauseNotices(report, lambda: self._relay.let_target_end())
         self._is_ready = False  # once it is, no single process ends the session
         self.target = request.target
@@ -101,6 +103,7 @@ class _Session:
             ) as relay,
         ):
             self._relay = relay
+            self._stop.add_done_callback(lambda _: self._tell_of_end())
             self._hold = None if request.hold_s is None else Hold(relay, self._report, self._stop, request.hold_s)
             with self._registration, self._guards:
                 if not request.every:
@@ -171,6 +174,7 @@ class _Session:
         if isinstance(error, OSError):  # a full disk, no file descriptors left
             error = system.explain_os_error(f"Could not attach to {self.target}.", error)
         document = {"what": error.what, "why": error.why, "next": error.next_step}
+        self._lock.close()  # whoever attaches to it may have it
         self._report("rearm_failed", pid=self.target.pid, waits_for=follower.waits_for, **document)
         await self._relay.lose_target(f"debugtool: {error.what} {error.why} Waiting for {follower.waits_for}.")
 
@@ -209,7 +213,11 @@ class _Session:
                 await successor.meeting.let_go()
             if follower is not None:
                 self._guards.prepare(target)
-            stopped_by = await until_exit_or_stop(debugger, target.started_ticks, self._stop)
+            try:
+                stopped_by = await until_exit_or_stop(debugger, target.started_ticks, self._stop)
+            except DebuggerGone:
+                self._tell_of_end()
+                raise
             if stopped_by is not None:
                 await self._relay.hang_up("debugtool detaches")
                 system.fault_point("hung_up")
@@ -234,12 +242,26 @@ class _Session:
 
     def _register(self, method: str) -> None:
         """Write the session's record, or write it anew; it stands until the end of the session."""
-        record = system.SessionRecord.of(self.target, self._relay.host, self._relay.port, method)
+        follows = not self._request.once
+        record = system.SessionRecord.of(self.target, self._relay.host, self._relay.port, method, follows=follows)
         if self.target is self._request.target:
             self._registration.enter_context(system.registered(record))
+            self._registration.callback(self._forget_record)
         else:
             system.write_record(record)
+        self._record = record
+        if self._stop.done():
+            self._tell_of_end()
         system.fault_point("registered")
+
+    def _forget_record(self) -> None:
+        self._record = None
+
+    def _tell_of_end(self) -> None:
+        """Have attaches that begin now wait for our end: they would tell of a session that is about to go."""
+        if self._record is not None:
+            with contextlib.suppress(OSError):  # a full disk
+                system.write_record(dataclasses.replace(self._record, is_ending=True))
 
     def _elapsed_ms(self) -> float:
         return round((time.monotonic() - self._began) * 1000, 1)

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from debugtool import output, processes, system
-from debugtool.errors import DebugtoolError, ExitCode, Refused
+from debugtool.errors import DebugtoolError, ExitCode
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.session.choose import beginning_with_a_free_process, choose_target
-from debugtool.session.configuration import write_configuration
 from debugtool.session.opening import opened
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
+from debugtool.session.reuse import reuse_session
 
 _INJECTION_S = 0.2  # it takes a tenth of that where the target gives it a turn; then it need not be waited for
 
@@ -34,18 +34,19 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
         request = beginning_with_a_free_process(request)
     _report_target(request.target, report)
     try:
-        with opened(request) as opening:
-            if opening is None:
-                _report_running_session(request, report)
+        while True:
+            with opened(request) as opening:
+                if opening is not None:
+                    opening.way.go_first(_INJECTION_S)
+                    # From here on the target is at work, and we import what speaks with it.
+                    import asyncio
+
+                    from debugtool.session.attach import attach
+
+                    _warn_on_stderr()
+                    return asyncio.run(attach(request, report, opening))
+            if reuse_session(request, report):
                 return None
-            opening.way.go_first(_INJECTION_S)
-            # From here on the target is at work, and we import what speaks with it.
-            import asyncio
-
-            from debugtool.session.attach import attach
-
-            _warn_on_stderr()
-            return asyncio.run(attach(request, report, opening))
     except OSError as error:  # a full disk, no file descriptors left
         raise system.explain_os_error(f"Could not attach to {request.target}.", error) from error
 
@@ -115,7 +116,10 @@ def run_attach_at_start(
                 with opened(request, hand_over, keeps_signals=False) as opening:
                     if opening is not None:
                         return await attach(request, report, opening, stop, first.meeting)
-            await asyncio.to_thread(_report_running_session, request, report)
+            while not await asyncio.to_thread(reuse_session, request, report):
+                with opened(request, keeps_signals=False) as opening:
+                    if opening is not None:
+                        return await attach(request, report, opening, stop)
             return None
 
     _warn_on_stderr()
@@ -123,37 +127,6 @@ def run_attach_at_start(
         return asyncio.run(wait_and_attach())
     except Stopped as stopped:
         return stopped.number
-
-
-def _report_running_session(request: AttachRequest, report: Report) -> None:
-    """Tell of the session that is on the target already; attaching twice is the same as once.
-
-    Raises:
-        Refused: It is another user's, or it has not become ready in time.
-    """
-    deadline = time.monotonic() + request.timeout_s
-    while True:
-        for session in system.find_sessions():
-            if session.target_pid == request.target.pid:
-                report(
-                    "ready",
-                    host=session.host,
-                    port=session.port,
-                    method=session.method,
-                    elapsed_ms=0.0,
-                    stall_ms=0.0,
-                    session_pid=session.relay_pid,
-                    reused=True,
-                )
-                write_configuration(request, session.port, report)
-                return
-        if time.monotonic() > deadline:
-            raise Refused(
-                f"Could not attach to pid {request.target.pid} ({request.target.name}).",
-                why="another debugtool is attaching to it, or another user's session has it",
-                next_step="end that one with debugtool detach, as its own user",
-            )
-        time.sleep(0.1)  # the other attach is on its way
 
 
 def attach_in_background(report: Report) -> None:

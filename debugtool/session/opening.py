@@ -67,7 +67,9 @@ class Opening:
 def opened(
     request: AttachRequest, hand_over: HandOver | None = None, *, keeps_signals: bool = True
 ) -> Iterator[Opening | None]:
-    """Begin an attach; None when another session has the target. What nobody took over is undone with the block.
+    """Begin an attach; None when another session has the target, or waits for it.
+
+    What nobody took over is undone with the block.
 
     Args:
         request: What to do.
@@ -82,7 +84,9 @@ def opened(
     relay.check_host(request.host, request.allow_remote)
     with way_into(request, target) as way, contextlib.ExitStack() as lock:
         way.refuse_unsupported()
-        if not lock.enter_context(system.sole_session(target.pid, target.uid, every=request.every)):
+        # looked at before the lock is taken, which would turn that session away
+        is_awaited = system.is_awaited(target)
+        if is_awaited or not lock.enter_context(system.sole_session(target.pid, target.uid, every=request.every)):
             yield None
             return
         system.fault_point("locked")

@@ -81,6 +81,11 @@ def is_same_process(pid: int, started_ticks: int, *, proc: Path = PROC) -> bool:
     return start_ticks(pid, proc) == started_ticks
 
 
+def has_ended(pid: int, started_ticks: int, *, proc: Path = PROC) -> bool:
+    """Tell whether the process that started at that time is gone, or a zombie that its parent has not collected."""
+    return not is_same_process(pid, started_ticks, proc=proc) or process_state(pid, proc=proc) in "XZ"
+
+
 def age_s(pid: int, *, proc: Path = PROC) -> float:
     """Say how long ago a process was started, in seconds, to a hundredth; 0 when it is gone."""
     started = start_ticks(pid, proc)

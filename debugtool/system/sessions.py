@@ -15,9 +15,10 @@ from pathlib import Path
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
 from debugtool.system.as_user import files_as
-from debugtool.system.process_facts import namespace_mark, process_state, start_ticks
+from debugtool.system.process_facts import age_s, has_ended, namespace_mark, start_ticks
 
 _SWEEP_S = 0.2  # far longer than one debugtool looks at the lock of another
+_SUCCESSION_S = 10.0  # far longer than a session that waits takes to have the lock of the process it waited for
 _EVERY = b"all"  # in the locks of a session that takes all processes of a name
 
 
@@ -39,6 +40,9 @@ class SessionRecord:
         host: Address an editor connects to, with `port`.
         method: How the debugger got in.
         namespace: Where the numbers count (`namespace_mark`).
+        target_host: Pid of the target's host; None without one.
+        follows: Whether it goes on with the process that comes after the target.
+        is_ending: Whether it lets the target go, and ends; with it all records of the same relay.
     """
 
     relay_pid: int
@@ -50,9 +54,12 @@ class SessionRecord:
     port: int
     method: str
     namespace: str
+    target_host: int | None = None
+    follows: bool = False
+    is_ending: bool = False
 
     @classmethod
-    def of(cls, target: Target, host: str, port: int, method: str) -> SessionRecord:
+    def of(cls, target: Target, host: str, port: int, method: str, *, follows: bool = False) -> SessionRecord:
         """Make the record of a session of this process."""
         return cls(
             relay_pid=os.getpid(),
@@ -64,7 +71,24 @@ class SessionRecord:
             port=port,
             method=method,
             namespace=namespace_mark(),
+            target_host=target.host.pid if target.host else None,
+            follows=follows,
         )
+
+    def awaits(self, target: Target) -> bool:
+        """Tell whether it waits for a process such as this one, its own having ended."""
+        if not self.follows or self.is_ending or target.name != self.target_name:
+            return False
+        if not has_ended(self.target_pid, self.target_started):
+            return False
+        host = self.target_host
+        is_its_hosts = (
+            host is None or start_ticks(host) is None or (target.host is not None and target.host.pid == host)
+        )
+        return is_its_hosts and target.started_ticks >= self.target_started
+
+
+_FIELDS = SessionRecord.__dataclass_fields__
 
 
 def _directory() -> Path:
@@ -208,9 +232,28 @@ def find_sessions() -> list[SessionRecord]:
     return []
 
 
+def session_on(target: Target) -> SessionRecord | None:
+    """Give the session of this user that has a target, and keeps it; None without one."""
+    sessions = find_sessions()
+    ending = {session.relay_pid for session in sessions if session.is_ending}
+    theirs = (target.pid, target.started_ticks)
+    on_it = [session for session in sessions if (session.target_pid, session.target_started) == theirs]
+    return next((session for session in on_it if session.relay_pid not in ending), None)
+
+
+def is_awaited(target: Target) -> bool:
+    """Tell whether a process has just been started that a session of this user waits for: the next one of its plugin.
+
+    One that has run for longer is not: that session leaves it alone, or is stopped.
+    """
+    return age_s(target.pid) < _SUCCESSION_S and any(session.awaits(target) for session in find_sessions())
+
+
 def _read(path: Path) -> SessionRecord | None:
     try:
-        record = SessionRecord(**json.loads(path.read_text()))
+        fields = json.loads(path.read_text())
+        # what another version writes besides is left out: removed, its session would be lost to it
+        record = SessionRecord(**{name: fields[name] for name in fields if name in _FIELDS})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
@@ -218,8 +261,7 @@ def _read(path: Path) -> SessionRecord | None:
         return None
     if record.namespace != namespace_mark():
         return None  # of another container that shares this directory: nothing of it can be seen from here
-    # A relay that was killed is a zombie until its parent has collected it.
-    if start_ticks(record.relay_pid) != record.relay_started or process_state(record.relay_pid) in "XZ":
+    if has_ended(record.relay_pid, record.relay_started):
         path.unlink(missing_ok=True)
         return None
     return record

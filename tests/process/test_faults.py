@@ -83,10 +83,10 @@ def points_of(phase: str, agent: bool) -> list[tuple[str, int]]:
 
 FAULTS = {
     "attach": ("plugin", "editor", "race", "debugtool"),
-    "editor": ("debugtool", "plugin", "editor"),
-    "replay": ("plugin", "debugtool", "editor"),
-    "leave": ("debugtool", "plugin", "editor"),
-    "detach": ("plugin", "editor", "debugtool"),
+    "editor": ("debugtool", "plugin", "editor", "race"),
+    "replay": ("plugin", "debugtool", "editor", "race"),
+    "leave": ("debugtool", "plugin", "editor", "race"),
+    "detach": ("plugin", "editor", "debugtool", "race"),
 }
 
 
@@ -149,14 +149,29 @@ def act(scene: Scene, kept: Kept, session: Held, editor: DapClient | None, ended
         if session.port:  # else nobody can be connected yet
             cut(editor or DapClient(session.port))
     elif scene.fault == "race":
-        with attached("--pid", kept.pid) as second:
-            second.wait_for("target")
-            session.go_on()
-            assert session.session.wait_for("ready").get("reused") is None
-            assert second.wait_for("ready")["port"] == session.session.port
-            assert second.process.wait(DEADLINE_S) == 0
+        race(scene, kept, session)
     if scene.fault != "debugtool":
         session.go_on()
+
+
+def race(scene: Scene, kept: Kept, session: Held) -> None:
+    """Begin a second attach: it tells of the session that there is, or takes the plugin once that has let it go."""
+    with attached("--pid", kept.pid) as second:
+        second.wait_for("target")
+        session.go_on()
+        if scene.phase == "detach":
+            assert second.wait_for("ready").get("reused") is None
+            assert session.session.process.wait(DEADLINE_S) == 0
+            stops_at_breakpoint(kept, second.port)
+            assert second.stop() == 0
+        else:
+            ready = second.wait_for("ready")
+            assert (ready.get("reused"), ready["session_pid"], ready["port"]) == (
+                True,
+                session.pid,
+                session.session.port,
+            )
+            assert second.process.wait(DEADLINE_S) == 0
 
 
 def attach(scene: Scene, kept: Kept, session: Held) -> None:

@@ -20,6 +20,10 @@ from attach_driver import (
 )
 from dap_client import DapClient
 
+from debugtool.errors import ProcessGone
+from debugtool.inject import METHODS, Bootstrap, inject
+from debugtool.processes import find_target
+
 PYTHONS = find_pythons()
 REMOTE_EXEC = [python for python in PYTHONS if tuple(map(int, python.parents[1].name.split(".")[:2])) >= (3, 14)]
 
@@ -72,6 +76,15 @@ def test_ptrace_twice(python: Path) -> None:
 def test_gdb(python: Path) -> None:
     with running_worker("idle", python=python) as worker:
         debug(worker, "gdb")
+
+
+@pytest.mark.parametrize("method", [None, *METHODS])
+def test_a_target_that_ends_meanwhile_is_told_as_ended(method: str | None, tmp_path: Path) -> None:
+    with running_worker("idle") as worker:
+        target = find_target(None, pid=worker.pid)
+    bootstrap = Bootstrap(tmp_path / "payload.py", tmp_path / "control.sock", "token", tmp_path, os.geteuid())
+    with pytest.raises(ProcessGone, match=f"{worker.pid}"):
+        inject(target, bootstrap, method=method, timeout_s=5)
 
 
 @pytest.mark.parametrize("state", ["locked", "busy"])

@@ -18,11 +18,13 @@ from debugtool.inject.by_remote_exec import RemoteExecInjector
 from debugtool.model import Build, Runtime, Target
 from debugtool.output import error_text
 from debugtool.plugin.agent import paths
+from debugtool.system import start_ticks
 
 TARGET = Target(4711, "my-datasource", None, Runtime.CPYTHON, "3.11.7", Build.SOURCE, None, "me", os.geteuid(), 0.0)
 FROZEN = replace(TARGET, runtime=Runtime.FROZEN)
 GO = replace(TARGET, runtime=Runtime.GO, runtime_version="go1.26.8")
 NEW = replace(TARGET, runtime_version="3.14.0")
+OURS = replace(TARGET, pid=os.getpid(), started_ticks=start_ticks(os.getpid()) or 0)  # one that runs
 BOOTSTRAP = Bootstrap(Path("/p"), Path("/s"), "t", Path("/d"), 0)
 
 
@@ -122,17 +124,17 @@ def ways(monkeypatch: pytest.MonkeyPatch, *outcomes: float | Exception) -> list[
 @pytest.mark.parametrize("failure", [Refused("no"), Unsupported("cannot")])
 def test_the_next_way_is_tried_when_nothing_was_done(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
     ways(monkeypatch, failure, 2.5)
-    assert inject(TARGET, BOOTSTRAP) == injectors.Injected("way1", 2.5)
+    assert inject(OURS, BOOTSTRAP) == injectors.Injected("way1", 2.5)
 
 
 def test_after_a_time_out_it_may_still_happen_so_no_second_way_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     _, second = ways(monkeypatch, TimedOut("late"), 2.5)
     with pytest.raises(TimedOut, match="late"):
-        inject(TARGET, BOOTSTRAP)
+        inject(OURS, BOOTSTRAP)
     assert not second.asked
 
 
 def test_the_last_way_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     ways(monkeypatch, Refused("first"), Unsupported("second"))
     with pytest.raises(Unsupported, match="second"):
-        inject(TARGET, BOOTSTRAP)
+        inject(OURS, BOOTSTRAP)

@@ -1,17 +1,36 @@
-"""The lock that makes a session the only one on its target."""
+"""The lock that makes a session the only one on its target, and the records of sessions."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from debugtool.model import Build, ProcessRef, Runtime, Target
 from debugtool.plugin.agent import paths
-from debugtool.system import SessionRecord, find_sessions, namespace_mark, registered, sole_session, start_ticks
+from debugtool.system import (
+    SessionRecord,
+    find_sessions,
+    is_awaited,
+    namespace_mark,
+    registered,
+    registered_beside,
+    session_on,
+    sole_session,
+    start_ticks,
+    write_record,
+)
+
+# Of no process: none of that number began with the machine.
+TARGET = Target(4711, "my-datasource", None, Runtime.CPYTHON, "3.11.7", Build.SOURCE, None, "me", os.geteuid(), 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -76,3 +95,52 @@ def test_what_another_container_left_in_a_shared_directory_is_not_judged_here() 
         assert find_sessions() == []
         path = Path(paths.runtime_dir(os.geteuid())) / "session-1.json"
         assert path.exists()
+
+
+def test_a_session_of_another_version_is_known_by_what_both_versions_write() -> None:
+    record = SessionRecord.of(TARGET, "127.0.0.1", 3222, "agent")
+    with registered(record):
+        path = Path(paths.runtime_dir(os.geteuid())) / f"session-{os.getpid()}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "colour": "blue"}))
+        assert find_sessions() == [record]
+
+
+@pytest.fixture
+def next_process() -> Iterator[Target]:
+    """A process that has just been started, as a target whose host is the test."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        host = ProcessRef(os.getpid(), "host")
+        yield replace(TARGET, pid=process.pid, started_ticks=start_ticks(process.pid) or 0, host=host)
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_so"),
+    [
+        ({}, True),
+        ({"follows": False}, False),
+        ({"is_ending": True}, False),
+        ({"target_name": "another"}, False),
+        ({"target_host": 1}, False),  # which lives, and has not started it
+        ({"target_host": None}, True),
+        ({"target_pid": os.getpid(), "target_started": start_ticks(os.getpid())}, False),  # runs beside it
+        ({"target_started": 1 << 40}, False),  # began before the one that has ended
+    ],
+)
+def test_a_process_is_awaited_by_a_session_that_follows_when_it_comes_after_its_own(
+    next_process: Target, changes: dict[str, Any], is_so: bool
+) -> None:
+    of_one_that_ended = SessionRecord.of(replace(TARGET, host=next_process.host), "127.0.0.1", 0, "agent", follows=True)
+    with registered(replace(of_one_that_ended, **changes)):
+        assert is_awaited(next_process) is is_so
+
+
+def test_a_session_that_ends_has_its_processes_no_more(next_process: Target) -> None:
+    """GIVEN a session of two processes WHEN it ends THEN an attach to either waits for it, and does not reuse it."""
+    record = SessionRecord.of(TARGET, "127.0.0.1", 3222, "agent")
+    beside = SessionRecord.of(next_process, "127.0.0.1", 3222, "agent")
+    with registered(record), registered_beside(beside):
+        assert session_on(next_process) == beside
+        write_record(replace(record, is_ending=True))
+        assert session_on(next_process) is None
+        assert session_on(TARGET) is None
