@@ -174,7 +174,7 @@ class DebugpyTarget:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
                 if not arrival.done():
                     await self._coming_up  # raises when that is why there is no arrival
-                channel = self._channel = await asyncio.wait_for(arrival, _CONNECT_S)
+                channel = self._channel = await asyncio.wait_for(self._or_gone(arrival), _CONNECT_S)
             except BaseException as error:
                 self._give_up()
                 if not isinstance(error, TimeoutError):
@@ -187,6 +187,21 @@ class DebugpyTarget:
             finally:
                 self._arrival = None
             return channel
+
+    async def _or_gone(self, arrival: asyncio.Future[DebuggerChannel]) -> DebuggerChannel:
+        """Wait for pydevd; it does not come any more when the target ends after it has said that it is up.
+
+        Raises:
+            ProcessGone: The target has ended.
+        """
+        gone = asyncio.create_task(self.gone.wait())
+        try:
+            await asyncio.wait((arrival, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+        if not arrival.done():
+            raise ProcessGone(f"{self.target} ended.", why="while its debugger came up")
+        return arrival.result()
 
     def _give_up(self) -> None:
         """Have nothing stay of what is coming up: a target that is stopped does as it was told once it goes on."""
