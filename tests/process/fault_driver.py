@@ -25,6 +25,13 @@ from debugtool.system import process_state
 POINT = {"line": BREAK_LINE, "condition": "number == 20"}
 KEEPER = WORKER.with_name("keeper.py")
 MARK = "DEBUGTOOL_TEST_MARK"
+LAUNCHER = """
+import runpy, sys
+sys.path.append({root!r})
+from debugtool.plugin import agent
+agent.start(__file__)
+runpy.run_path({program!r}, run_name="__main__")
+"""
 
 
 class Kept(Worker):
@@ -58,10 +65,13 @@ def kept_worker(directory: Path, *, agent: bool = False) -> Iterator[Kept]:
         directory: For the copy: no other target has this program.
         agent: Whether it has the debug agent.
     """
-    program = Path(shutil.copy(WORKER, directory / f"kept{secrets.token_hex(3)}.py"))
-    more = ["--agent", str(ROOT)] if agent else []
+    name = f"kept{secrets.token_hex(3)}.py"
+    program = started = Path(shutil.copy(WORKER, directory / name))
+    if agent:  # as builds do it: a launcher, whose own lines are not the user's
+        started = directory / f"debug_{name}"
+        started.write_text(LAUNCHER.format(root=str(ROOT), program=str(program)))
     with subprocess.Popen(
-        [sys.executable, "-u", KEEPER, program, "idle", *more],
+        [sys.executable, "-u", KEEPER, started, "idle"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
