@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from _operator import methodcaller
+from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -219,6 +220,53 @@ def run_past_breakpoints(db: Any) -> None:
     api.remove_all_breakpoints(db, "*")
     api.remove_all_exception_breakpoints(db)
     api.request_resume_thread("*")
+
+
+def keep_what_handlers_raise(db: Any) -> None:
+    """Have what a signal's handler raises come out in the program, where a thread stands at an exception, too.
+
+    A handler runs in the main thread, inside pydevd's wait there. At a line, what it raises comes out of the trace
+    function, and so in the program. At an exception pydevd catches it, logs it and goes on (`handle_exception`), and
+    SIGTERM would end nothing. It is raised again in the call that follows, outside of that `try`. All threads run on.
+    """
+    from _pydevd_bundle.pydevd_api import PyDevdAPI
+
+    wait, trace = db.do_wait_suspend, db.set_trace_for_frame_and_parents
+    raised: "dict[int, BaseException]" = {}  # by thread
+
+    def do_wait_suspend(thread: Any, frame: Any, event: Any, arg: Any, exception_type: Any = None) -> None:
+        try:
+            wait(thread, frame, event, arg, exception_type)
+        except BaseException as error:
+            if is_of_handler(error):
+                PyDevdAPI().request_resume_thread("*")  # else the program stands at its next line, and nobody is told
+                if event == "exception":
+                    raised[get_ident()] = error
+            raise
+
+    def set_trace_for_frame_and_parents(*arguments: Any, **named: Any) -> None:
+        trace(*arguments, **named)
+        error = raised.pop(get_ident(), None)
+        if error is not None:
+            raise error
+
+    db.do_wait_suspend = do_wait_suspend
+    db.set_trace_for_frame_and_parents = set_trace_for_frame_and_parents
+
+
+def is_of_handler(error: BaseException) -> bool:
+    """Say whether an error is of a signal's handler, and not of pydevd, whose own must not reach the program."""
+    import signal
+
+    if isinstance(error, KeyboardInterrupt):
+        return True  # of Python's own handler of SIGINT, which is no Python code
+    codes = [getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()]
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code in codes:
+            return True
+        step = step.tb_next
+    return False
 
 
 def stop_at_entry() -> None:

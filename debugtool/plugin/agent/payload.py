@@ -265,6 +265,7 @@ class Session:
     def open_connection(self, host: str, port: int) -> socket.socket:
         """Connect for pydevd, which has threads already: from here on there is something to release."""
         db = self.db = self.pydevd.get_global_debugger()
+        self.undo.keep_what_handlers_raise(db)
         # When the connection ends, this thread lets go. If pydevd's reader did it too, each would wait for the other.
         db.initialize_network = lambda connection: self.up.start_network(self.pydevd, db, connection)
         return connection_to(host, port)
