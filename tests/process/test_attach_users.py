@@ -303,6 +303,30 @@ def test_the_agent_survives_garbage() -> None:
         assert worker.process.stderr.read() == ""
 
 
+def test_a_program_that_may_have_no_thread_starts_without_its_agent(public: Path) -> None:
+    """The agent never stands in the plugin's way, and leaves no socket that nobody serves."""
+    alone = 65531  # nothing else of this user runs: the limit counts all threads of a user
+    start = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from debugtool.plugin import agent; agent.start('/x'); print(1)"
+    )
+    done = subprocess.run(
+        [
+            *("setpriv", f"--reuid={alone}", "--clear-groups", "prlimit", "--nproc=1:1"),
+            *(public / "venv/bin/python3", "-c", start, public),
+        ],
+        env={"LD_LIBRARY_PATH": str(public / "python/lib"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+    )
+    directory = Path(paths.runtime_dir(alone))
+    left = [path.name for path in directory.iterdir()]
+    shutil.rmtree(directory)
+    assert (done.stdout, done.stderr, left) == ("1\n", "", [])
+
+
 def test_a_client_that_says_nothing_does_not_keep_others_out() -> None:
     with running_worker("idle", "--agent", str(ROOT)) as worker, socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(agent_socket(worker)))

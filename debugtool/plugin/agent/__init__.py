@@ -20,8 +20,8 @@ def start(executable: str) -> None:
 
     A session that waits for this program is let in first, so that the user's code does not run undebugged.
 
-    Never stands in the plugin's way: where no socket can be had (a read-only machine, a full disk), the plugin runs on
-    without an agent and debugtool gets in another way.
+    Never stands in the plugin's way: where no socket or thread can be had (a read-only machine, a full disk), the
+    plugin runs on without an agent and debugtool gets in another way.
 
     Args:
         executable: The launcher's own file.
@@ -39,10 +39,15 @@ def start(executable: str) -> None:
         listener.listen(4)
     except (OSError, paths.UnsafeDirectory):
         return
-    atexit.register(remove_own, path, pid)
     thread = threading.Thread(target=serve, args=(listener, uid, pid), name="debugtool agent", daemon=True)
     payload.hide(thread)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no thread can be had
+        listener.close()
+        remove(path)
+        return
+    atexit.register(remove_own, path, pid)
 
 
 def serve(listener: socket.socket, uid: int, pid: int) -> None:
