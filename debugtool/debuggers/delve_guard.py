@@ -6,8 +6,8 @@ dies at the next of them. PID is for who reads a list of processes.
 
 Its standard input is a pipe that only debugtool holds the other end of: its end is the end of the session. The one line
 on it has delve attached: four words with a zero byte between each, the process's pid, when it was started
-(`system.start_ticks`), delve's path, and a private directory of ours, in which another is made for the socket. On
-standard output it says one JSON object per line:
+(`system.start_ticks`), delve's path, and the directory that is made for its socket, in a private one of ours. On
+standard output it says one JSON object per line (without a path of delve it takes over from a guard that was killed):
 
     {"event": "attached", "delve": PID, "socket": PATH, "stall_ms": N}    the target runs, and delve can be spoken to
     {"event": "failed", "words": TEXT}                                     delve did not come up, or ended by itself
@@ -40,14 +40,15 @@ def main() -> None:
         line = orders.readline()
     if not line.endswith(b"\n"):
         return  # started ahead and not needed
-    pid, started, program, directory = os.fsdecode(line[:-1]).split("\0")
-    own = f"{directory}/delve-{os.getpid()}-{os.urandom(4).hex()}"
-    os.mkdir(own, 0o700)
+    pid, started, program, own = os.fsdecode(line[:-1]).split("\0")
+    os.makedirs(own, 0o700, exist_ok=True)
     try:
-        delve = start_delve(program, pid, own)
-        from debugtool.debuggers.delve_hold import hold
+        delve = start_delve(program, pid, own) if program else None
+        from debugtool.debuggers.delve_hold import find_delve, hold
 
-        hold(delve, int(pid), int(started), own)
+        delve = delve or find_delve(own)
+        if delve is not None:
+            hold(delve, int(pid), int(started), own)
     finally:
         for name in os.listdir(own):
             os.unlink(f"{own}/{name}")

@@ -37,7 +37,7 @@ class _Target:
 
 
 class _Delve:
-    """A headless delve: a child of ours, with its socket and its log in a directory."""
+    """A headless delve, with its socket and its log in a directory."""
 
     def __init__(self, pid: int, target: _Target, directory: Path) -> None:
         self.pid = pid
@@ -53,7 +53,11 @@ class _Delve:
 
     def has_ended(self) -> bool:
         """Tell whether it is gone."""
-        self._is_collected = self._is_collected or os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+        if not self._is_collected:
+            try:
+                self._is_collected = os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
+            except ChildProcessError:  # another guard's, which was killed
+                self._is_collected = process_state(self.pid) in "XZ"
         return self._is_collected
 
     def attach(self) -> float | None:
@@ -118,6 +122,16 @@ class _Delve:
             time.sleep(_POLL_S)
 
 
+def find_delve(directory: str) -> int | None:
+    """Find the delve of a guard that was killed, by the socket among its words; give its pid."""
+    ending = b"unix:" + os.fsencode(f"{directory}/delve.sock") + b"\0"
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and (entry / "cmdline").read_bytes().endswith(ending):
+                return int(entry.name)
+    return None
+
+
 def import_the_rest() -> None:
     """Import what the detach needs: at the end of a session there may be another version of it, or none."""
     import asyncio  # noqa: F401
@@ -142,7 +156,7 @@ def hold(delve_pid: int, pid: int, started_ticks: int, directory: str) -> None:
     """Say when the target runs under delve, wait for the end of the session, make delve let go, and say so.
 
     Args:
-        delve_pid: delve, just started, a child of ours.
+        delve_pid: delve, just started.
         pid: The target.
         started_ticks: Its start time (`system.start_ticks`).
         directory: Where delve listens on `delve.sock`, soon, and what it says is in `delve.log`.

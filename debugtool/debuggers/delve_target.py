@@ -137,6 +137,7 @@ class DelveTarget:
                 why=words,
                 next_step="see what forbids it: debugtool doctor",
             )
+        self._guard.has_attached = True
         self._socket = Path(said["socket"])
         self.stall_ms = float(said["stall_ms"])
 

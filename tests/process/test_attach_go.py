@@ -153,11 +153,28 @@ def test_the_plugin_is_killed_while_it_stands_at_a_breakpoint(start_go_host: Sta
 def test_the_guard_is_killed_and_then_debugtool_detaches_by_itself(host: GoHost) -> None:
     with debugging_go(host) as scene:
         scene.session.wait_for("ready")
-        guard = next(pid for pid in delves_on(host.pid) if b"delve_guard" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        guard = next(pid for pid in delves_on(host.pid) if is_guard(pid))
         os.kill(guard, signal.SIGKILL)
         assert scene.session.process.wait(60) == 1
         assert "guard" in scene.session.error_text()
         scene.assert_free()
+
+
+def test_the_guard_is_killed_while_its_delve_attaches(host: GoHost) -> None:
+    with debugging_go(host, DEBUGTOOL_FAULT="guarded:stop") as scene:
+        deadline = time.monotonic() + 30
+        while len(delves := delves_on(host.pid)) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(next(pid for pid in delves if is_guard(pid)), signal.SIGKILL)
+        scene.session.process.send_signal(signal.SIGCONT)
+        assert scene.session.process.wait(60) == 1
+        assert "guard was killed" in scene.session.error_text()
+        scene.assert_free()
+
+
+def is_guard(pid: int) -> bool:
+    return b"delve_guard" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
