@@ -45,7 +45,6 @@ POINTS: Points = {ELSEWHERE: [breakpoint_line(ELSEWHERE)]}
 _PLUGIN = Path(__file__).with_name("rows_plugin.py")
 _LIMIT_S = 60.0
 _PEER_S = 20.0
-_ATTEMPTS = 3
 
 SHARES = {"p50": 0.5, "p99": 0.99}
 
@@ -136,24 +135,22 @@ def measure_listening(subject: Subject, port: int) -> None:
 
 
 def measure_injected(python: Path, bytecode: Path, table: Table, debugpy: Path, rate: str) -> None:
-    """Have debugpy's own --pid attach to a fresh plugin, until it gets in: each time it does not is counted."""
-    for attempt in range(_ATTEMPTS):
-        with queried(python, bytecode, table, "pid") as subject:
-            port = free_port()
-            command = [str(python), "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "--pid", str(subject.pid)]
-            variables = {**environment(bytecode), "PYTHONPATH": str(debugpy)}
-            quiet = subprocess.DEVNULL
-            subject.begin(rate)
-            with ended(subprocess.Popen(command, env=variables, stdin=quiet, stdout=quiet, stderr=quiet)) as process:
-                try:
-                    wait_for_listener(port, process, _PEER_S)
-                    process.wait(_PEER_S)
-                except (TimeoutError, subprocess.TimeoutExpired):
-                    say(f"load: debugpy --pid is not done after {_PEER_S:g} s, attempt {attempt + 1}")
-                    table.add("not done", 1)
-                    continue
+    """Have debugpy's own --pid attach to a fresh plugin; where it does not get in, that is counted."""
+    with queried(python, bytecode, table, "pid") as subject:
+        port = free_port()
+        command = [str(python), "-m", "debugpy", "--listen", f"127.0.0.1:{port}", "--pid", str(subject.pid)]
+        variables = {**environment(bytecode), "PYTHONPATH": str(debugpy)}
+        quiet = subprocess.DEVNULL
+        subject.begin(rate)
+        with ended(subprocess.Popen(command, env=variables, stdin=quiet, stdout=quiet, stderr=quiet)) as process:
+            try:
+                wait_for_listener(port, process, _PEER_S)
+                process.wait(_PEER_S)
+            except (TimeoutError, subprocess.TimeoutExpired):
+                say(f"load: debugpy --pid is not done after {_PEER_S:g} s")
+                table.add("not done", 1)
+            else:
                 subject.note("attach", rate)
-                return
 
 
 def measure_version(version: str, python: Path, rounds: int) -> list[Row]:
