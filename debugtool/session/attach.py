@@ -239,6 +239,7 @@ class _Session:
         words = f"debugtool: pid {self.target.pid} ended; waiting for {follower.waits_for}. Breakpoints stay."
         await self._relay.lose_target(words)
         self._report("exited", pid=self.target.pid, waits_for=follower.waits_for)
+        system.give_back_memory()
 
     def _register(self, method: str) -> None:
         """Write the session's record, or write it anew; it stands until the end of the session."""

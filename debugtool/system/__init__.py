@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         REPLAY_POINTS,
         fault_point,
     )
+    from debugtool.system.heap import give_back_memory
     from debugtool.system.ownership import changeable_by_others
     from debugtool.system.permission import Credentials, Permission, examine, in_initial_pid_namespace, read_scope
     from debugtool.system.pipes import pipe_holders
@@ -96,6 +97,7 @@ __all__ = [
     "files_as",
     "find_sessions",
     "find_version",
+    "give_back_memory",
     "goos_goarch",
     "has_ended",
     "has_fixed_addresses",
@@ -146,6 +148,7 @@ _HOMES = {
         "REPLAY_POINTS",
         "fault_point",
     ),
+    "heap": ("give_back_memory",),
     "ownership": ("changeable_by_others",),
     "permission": ("Credentials", "Permission", "examine", "in_initial_pid_namespace", "read_scope"),
     "pipes": ("pipe_holders",),

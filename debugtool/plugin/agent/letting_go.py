@@ -175,6 +175,25 @@ def forget_monitored_code() -> None:
             monitoring.free_tool_id(monitoring.DEBUGGER_ID)
 
 
+def forget_session(directory: str) -> None:
+    """Have pydevd forget what it keeps for ever of each session: the names of our files, and locks that are gone.
+
+    About 1 KB each; a plugin may see thousands.
+
+    Args:
+        directory: The session's private one.
+    """
+    files, constants = sys.modules.get("pydevd_file_utils"), sys.modules.get("_pydevd_bundle.pydevd_constants")
+    if files is None or constants is None:
+        return  # pydevd was never asked for
+    caches = [files.NORM_PATHS_CONTAINER, files.NORM_PATHS_AND_BASE_CONTAINER, *(files.normcase.__defaults__ or ())]
+    for cache in caches:
+        for name in [name for name in list(cache) if name.startswith(directory)]:
+            cache.pop(name, None)
+    locks = getattr(constants, "_fork_safe_locks", [])
+    locks[:] = [lock for lock in locks if lock() is not None]
+
+
 def tidy(directory: str) -> None:
     """Remove the session's private directory, which a debugtool that was killed could not remove itself.
 

@@ -137,7 +137,9 @@ class Session:
             sys._current_frames = current_frames
             if "completion" in self.arguments:
                 self.arguments["completion"].withdraw()
-            self.undo.tidy(os.path.dirname(self.arguments["socket"]))
+            directory = os.path.dirname(self.arguments["socket"])
+            self.undo.forget_session(directory)
+            self.undo.tidy(directory)
 
     def say(self, event: str, **fields: object) -> None:
         """Send one event to the session."""
