@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import say
-from benchmarks.processes import DEBUGTOOL, LIMIT_S, ROOT, Answering, Session, read_line
+from benchmarks.processes import DEBUGTOOL, LIMIT_S, ROOT, Answering, Session, environment, read_line
 from debugtool.devhost.handshake import grpc_target
 from debugtool.plugin.agent import paths
 
@@ -41,8 +41,8 @@ class Place:
         return self.directory / "tmp"
 
     def environment(self) -> dict[str, str]:
-        """Give the environment of what runs there."""
-        return {**os.environ, "TMPDIR": str(self.temporary)}
+        """Give the environment of what runs there: compiled modules are kept, as on every user's machine."""
+        return {**environment(self.directory / "bytecode"), "TMPDIR": str(self.temporary)}
 
 
 @contextlib.contextmanager
