@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attach_driver import BREAK_LINE, DEBUGTOOL, WORKER, Worker, attached, run_debugtool, running_worker
+from attach_driver import (
+    BREAK_LINE,
+    DEBUGTOOL,
+    WORKER,
+    AttachSession,
+    Worker,
+    attached,
+    run_debugtool,
+    running_worker,
+)
 from dap_client import DapClient
 
 WORKSPACE = "${workspaceFolder}"
@@ -204,3 +213,23 @@ def test_a_go_plugin_that_does_not_run_gets_its_own_kind_of_entry(tmp_path: Path
     (tmp_path / "go.mod").write_text("module example.org/launch\n")
     entry = json.loads(run_debugtool("launch-json", "--print", cwd=tmp_path).stdout)
     assert (entry["type"], entry["mode"], entry["port"]) == ("go", "remote", 3222)
+
+
+def test_a_program_from_an_environment_has_its_project_where_it_was_started(tmp_path: Path) -> None:
+    """gunicorn, for example: the editor has its application open, and not the environment's `bin`."""
+    tool = tmp_path / "application" / ".venv" / "bin" / f"tool_{uuid.uuid4().hex}"
+    tool.parent.mkdir(parents=True)
+    shutil.copy(WORKER, tool)
+    application = tmp_path / "application"
+    with running_worker("idle", script=tool, cwd=application) as worker:
+        command = [str(DEBUGTOOL), "attach", "--json", "--pid", str(worker.pid), "--port", "0"]
+        with subprocess.Popen(
+            command, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                session = AttachSession(process)
+                written = session.wait_for("launch_json")["path"]
+                assert session.stop() == 0
+            finally:
+                process.kill()
+    assert written == str(application / ".vscode" / "launch.json")
