@@ -20,7 +20,7 @@ from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach, release,
 from debugtool.debuggers.delve_start import GuardProcess
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
-from debugtool.system import explain_refusal, start_ticks
+from debugtool.system import explain_refusal, fault_point, start_ticks
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ class DelveTarget:
         except BaseException:
             self._guard.close()  # it lets go by itself, as soon as delve can
             raise
+        fault_point("traced")
         self._end = asyncio.create_task(self._follow_guard())
         self._watch = asyncio.create_task(self._keep_running())
 
@@ -99,6 +100,7 @@ class DelveTarget:
             self._is_ending = True
             await self._hang_up_clients()
             self._guard.close()
+            fault_point("asked_end")
         assert self._end is not None
         if self._has_ended:
             return  # the next process is not kept waiting for the end of delve and its guard
@@ -209,6 +211,7 @@ class DelveTarget:
             await self._stop_watch()
             connection = await self._open()
             self._clients_end = connection[1]
+            fault_point("lent")
             return connection
 
     async def release(self) -> None:
@@ -221,8 +224,10 @@ class DelveTarget:
             await self._hang_up_clients()
             if self._is_ending:
                 return
+            fault_point("asked_release")
             try:
                 await release(self._socket, self.target.pid)
+                fault_point("released")
             except DelveError as error:
                 if start_ticks(self.target.pid) is None or self.gone.is_set() or "exited" in str(error):
                     return

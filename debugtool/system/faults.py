@@ -47,9 +47,13 @@ DETACH_POINTS = (
 
 GO_FAULT_POINTS = (
     "guarded",  # delve is on its way into a Go target, under its guard
+    "traced",  # it has the target, which runs
     "verified",
     "registered",
 )
+
+# "lent": an editor has delve's connection. The others, and "asked_end", are passed with pydevd too.
+GO_EDITOR_POINTS = ("lent", "asked_release", "released")
 
 BUILD_FAULT_POINTS = (
     "frozen",  # PyInstaller has ended

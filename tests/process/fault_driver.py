@@ -8,6 +8,8 @@ import re
 import secrets
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -193,3 +195,10 @@ def try_to_attach(editor: DapClient, kept: Kept) -> None:
     """Have an editor attach; debugtool may be killed meanwhile, or the editor's own connection be cut."""
     with contextlib.suppress(DapError, OSError, ValueError):
         editor.attach({kept.program: [POINT]}, exceptions=["uncaught"])
+
+
+def cut(editor: DapClient) -> None:
+    """Cut a connection off, as a network or a killed editor does: by a reset."""
+    with contextlib.suppress(OSError):
+        editor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    editor.close()

@@ -12,8 +12,6 @@ import contextlib
 import itertools
 import os
 import signal
-import socket
-import struct
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from fault_driver import (
     Held,
     Kept,
     assert_over,
+    cut,
     eventually,
     held,
     kept_worker,
@@ -109,13 +108,6 @@ def some_scenes(phase: str) -> list[Scene]:
         for point, turn in points
         if point not in rejoined
     ]
-
-
-def cut(editor: DapClient) -> None:
-    """Cut a connection off, as a network or a killed editor does: by a reset."""
-    with contextlib.suppress(OSError):
-        editor.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    editor.close()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,155 @@
+"""Faults at the points of attach, replay and detach of a Go plugin, with the real delve: see test_faults.py."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from attach_driver import DEADLINE_S, AttachSession, attached
+from dap_client import DapClient
+from fault_driver import cut
+from go_driver import BREAK_LINE, SOURCE, GoScene, build_plugin, delve_environment, delves_on, find_dlv
+from gohost_driver import GoHost
+
+from debugtool.system import GO_EDITOR_POINTS, GO_FAULT_POINTS, process_state
+
+SEVERAL = 3  # scenes at a time
+FAULTS = ("plugin", "debugtool", "editor")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One fault at one point, which is passed for the how manieth time; see test_faults.Scene."""
+
+    phase: str
+    point: str
+    turn: int
+    fault: str
+
+    def __str__(self) -> str:
+        return f"{self.phase}-{self.point}-{self.fault}"
+
+
+POINTS = {
+    "attach": [(point, 1) for point in ("locked", "listening", *GO_FAULT_POINTS)],
+    "editor": [(point, 1) for point in GO_EDITOR_POINTS],
+    "replay": [
+        *((point, 1) for point in ("exited", "succeeded", "reconnected", "reinitialized", "replayed", "rearmed")),
+        *((point, 2) for point in (*GO_FAULT_POINTS, "lent")),
+    ],
+    "detach": [(point, 1) for point in ("hung_up", "asked_end", "unregistered")],
+}
+SCENES = [
+    Scene(phase, *point, fault)
+    for phase, points in POINTS.items()
+    for point in points
+    for fault in FAULTS
+    if (phase, fault) != ("attach", "editor")  # none can be there yet
+]
+# where something is on its way
+SOME = {"attach-guarded-plugin", "editor-lent-debugtool", "replay-traced-plugin"}
+
+
+class Kept(GoHost):
+    """A Go plugin under the genuine host, which starts it again whenever it ends."""
+
+    def __init__(self, program: Path, plugin: Path) -> None:
+        self.pids: list[int] = []
+        super().__init__(program, [plugin], flags=["-restart=50ms"])
+
+    @property
+    def pid(self) -> int:
+        return self.pids[-1] if self.pids else super().pid
+
+    def kill(self) -> None:
+        """Kill the process, and wait for the next one."""
+        self.pids = self.pids or [self.pid]
+        os.kill(self.pid, signal.SIGKILL)
+        self.pids.append(int(self.wait_event("restarted")["pid"]))
+
+
+def act(scene: Scene, kept: Kept, session: AttachSession, editor: DapClient | None) -> None:
+    """Wait until debugtool is at the point, let the fault happen, and let debugtool go on."""
+    process = session.process
+    if scene.fault == "debugtool":
+        assert process.wait(DEADLINE_S) == -signal.SIGKILL, session.error_text()
+        return
+    deadline = time.monotonic() + DEADLINE_S
+    while process_state(process.pid) != "T":
+        assert process.poll() is None, session.error_text()
+        assert time.monotonic() < deadline, (session.events, "the fault point was not reached")
+        time.sleep(0.005)
+    if scene.fault == "plugin":
+        kept.kill()
+    elif editor is not None:
+        cut(editor)
+    process.send_signal(signal.SIGCONT)
+
+
+def stops(scene: GoScene) -> None:
+    """Fail unless an editor that comes now stops at a breakpoint, and the plugin goes on when it leaves."""
+    with scene.stopped() as (editor, _, question):
+        editor.disconnect()
+    scene.assert_answer(question)
+
+
+def run_phase(scene: Scene, kept: Kept, session: AttachSession) -> None:
+    if scene.phase == "attach":
+        act(scene, kept, session, None)
+        return
+    port = session.port
+    with DapClient(port) as editor:
+        if scene.phase == "editor":
+            if scene.point == "lent":
+                editor.initialize()
+                editor.send("attach")
+            else:
+                editor.attach({SOURCE: [BREAK_LINE]})
+                editor.send("disconnect")
+            act(scene, kept, session, editor)
+            return
+        editor.attach({SOURCE: [BREAK_LINE]})
+        if scene.phase == "replay":
+            kept.kill()
+        else:
+            session.process.terminate()
+        act(scene, kept, session, editor)
+
+
+def play(scene: Scene, host: Path, plugin: Path) -> None:
+    """Play one scene, and prove that nothing has come of it."""
+    action = "kill" if scene.fault == "debugtool" else "stop"
+    environment = {**delve_environment(), "DEBUGTOOL_FAULT": f"{scene.point}:{action}:{scene.turn}"}
+    with Kept(host, plugin) as kept:
+        with attached("--pid", kept.pid, "--no-pause", env=environment) as session:
+            try:
+                run_phase(scene, kept, session)
+            finally:
+                session.process.send_signal(signal.SIGCONT)
+        assert "Traceback" not in session.error_text()
+        with attached("--pid", kept.pid, env=delve_environment()) as after:
+            stops(GoScene(kept, after))
+            assert after.stop() == 0
+        GoScene(kept, after).assert_free()
+        assert not [found for pid in kept.pids for found in delves_on(pid)]
+
+
+@pytest.mark.timeout(1800)
+def test_faults_of_a_go_plugin(go_programs: Path, request: pytest.FixtureRequest) -> None:
+    find_dlv()
+    plugin = build_plugin("sdkplugin_debug", "-gcflags=all=-N -l")
+    scenes = [one for one in SCENES if request.config.getoption("--all-faults") or str(one) in SOME]
+    failed: dict[str, BaseException] = {}
+    with concurrent.futures.ThreadPoolExecutor(SEVERAL) as pool:
+        plays = {pool.submit(play, scene, go_programs / "host", plugin): scene for scene in scenes}
+        for played in concurrent.futures.as_completed(plays):
+            if (error := played.exception()) is not None:
+                error.add_note(f"in the scene {plays[played]}")
+                failed[str(plays[played])] = error
+    if failed:
+        raise BaseExceptionGroup(f"{len(failed)} of {len(scenes)}: {', '.join(sorted(failed))}", list(failed.values()))
