@@ -9,6 +9,8 @@ import sys
 import threading
 
 workers = []
+turn = threading.Lock()
+over = []  # no other is started from then on
 
 
 def feed():
@@ -18,8 +20,11 @@ def feed():
             workers[-1].stdin.flush()
         except OSError:
             pass  # it has just been killed: whoever asked will ask the next one
-    workers[-1].kill()
-    workers[-1].wait()
+    with turn:
+        over.append(True)
+        last = workers[-1]
+    last.kill()
+    last.wait()
     os._exit(0)
 
 
@@ -29,4 +34,8 @@ if __name__ == "__main__":
     threading.Thread(target=feed, daemon=True).start()
     while True:
         workers[-1].wait()
-        workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, universal_newlines=True))
+        with turn:
+            if over:
+                break
+            workers.append(subprocess.Popen(command, stdin=subprocess.PIPE, universal_newlines=True))
+    threading.Event().wait()  # the other thread ends us
