@@ -71,6 +71,7 @@ async def or_stop(work: asyncio.Future[T], stop: Stop) -> T:
         raise Stopped(stop.result())
     finally:
         work.cancel()
+        work.add_done_callback(lambda given_up: given_up.cancelled() or given_up.exception())  # nobody else asks
 
 
 async def until_exit_or_stop(debugger: TargetDebugger, started_ticks: int | None, stop: Stop) -> signal.Signals | None:
