@@ -27,7 +27,8 @@ from dap_client import DapClient
 
 WAITING = WORKER.with_name("waiting_start.py")
 VERSIONS = find_pythons()
-NEWEST_AND_OLDEST = [VERSIONS[0], VERSIONS[-1]]
+OLDEST = VERSIONS[0]
+NEWEST_AND_OLDEST = [OLDEST, VERSIONS[-1]]
 
 
 def error_of(result: subprocess.CompletedProcess[str]) -> list[str]:
@@ -294,6 +295,10 @@ def test_a_payload_that_fails_inside_the_target(python: Path, module: str, tmp_p
     script.write_text(POISONED)
     with staged(python, str(script), module) as stage:
         stage.wait_for("ready")
+        if (module, python) == ("traceback", OLDEST):  # there nothing of what debugpy needs imports it
+            with attached("--pid", stage.pid, "--method", "ptrace") as session:
+                session.wait_for("ready")
+            return
         result = attach_to(stage.pid, "--method", "ptrace")
         text = "\n".join(error_of(result))
         assert f"The debugger failed inside pid {stage.pid} (poisoned): " in text

@@ -104,7 +104,8 @@ def nobodys_process(executable: Path | None = None) -> Iterator[tuple[Target, Me
         try:
             user = pwd.getpwuid(NOBODY).pw_name
             facts = (Runtime.CPYTHON, "3.14", Build.SOURCE, None, user, NOBODY, 0.0)
-            target = Target(process.pid, "sleep", None, *facts, executable=executable)
+            started_ticks = start_ticks(process.pid) or 0
+            target = Target(process.pid, "sleep", None, *facts, executable=executable, started_ticks=started_ticks)
             yield target, place, Bootstrap(place.payload, place.socket, place.token, Path("/"), 0)
         finally:
             process.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -31,16 +32,19 @@ def parent_of(proc: Path) -> int:
 
 
 @contextlib.contextmanager
-def watching(*pids: int) -> Iterator[set[bytes]]:
-    """Collect command lines and environments of processes and their children for the length of the block."""
+def watching() -> Iterator[set[bytes]]:
+    """Collect command lines and environments of our children, and of theirs, for the length of the block."""
     seen: set[bytes] = set()
     ended = threading.Event()
 
     def look() -> None:
+        family = {os.getpid()}
         while not ended.is_set():
             for proc in Path("/proc").glob("[0-9]*"):
-                if int(proc.name) in pids or parent_of(proc) in pids:
-                    seen.update(read_all(proc, name) for name in ("cmdline", "environ"))
+                if int(proc.name) in family or parent_of(proc) in family:
+                    family.add(int(proc.name))
+                    if int(proc.name) != os.getpid():
+                        seen.update(read_all(proc, name) for name in ("cmdline", "environ"))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -59,8 +63,8 @@ def test_of_every_way_in(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("no CPython 3.14")
     with (
         running_worker("idle", *options, python=NEWEST) as worker,
+        watching() as seen,  # from before: a helper lives for some 20 ms
         attached("--pid", worker.pid, "--method", method) as session,
-        watching(worker.pid, session.process.pid) as seen,
     ):
         session.wait_for("ready")
         with DapClient(session.port) as editor:
