@@ -221,12 +221,15 @@ def session_on(directory: Path) -> Iterator[tuple[Kept, AttachSession]]:
         assert_over(kept, over)
 
 
-def test_debugtool_is_stopped_with_an_editor_at_a_breakpoint(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("who", ["debugtool", "plugin"])
+def test_one_is_stopped_with_an_editor_at_a_breakpoint(
+    who: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     with session_on(tmp_path) as (kept, session), DapClient(session.port) as editor:
         editor.attach({kept.program: [POINT]})
         kept.send(20)
         thread = editor.wait_for_stop()["threadId"]
-        with standing_still(session.process.pid, stop_length_s(request)):
+        with standing_still(session.process.pid if who == "debugtool" else kept.pid, stop_length_s(request)):
             asked = editor.send("stackTrace", {"threadId": thread})
         assert editor.response(asked)["stackFrames"][0]["name"] == "work"
         editor.disconnect()
