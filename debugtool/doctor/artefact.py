@@ -115,4 +115,6 @@ def check_freshness(program: Path, roots: list[Path]) -> Finding | None:
 def _sources(root: Path) -> Iterator[Path]:
     for directory, subdirectories, names in os.walk(root):
         subdirectories[:] = [name for name in subdirectories if name not in _NOT_SOURCES and not name.startswith(".")]
-        yield from (Path(directory, name) for name in names if name.endswith((".py", ".go")))
+        # an editor's lock (`.#main.py`) is no source, and newer than any build while a file is being edited
+        seen = (name for name in names if name.endswith((".py", ".go")) and not name.startswith("."))
+        yield from (Path(directory, name) for name in seen)

@@ -205,12 +205,14 @@ def test_a_build_that_is_older_than_its_sources(project: Path, go_programs: Path
     program = project / "dist" / artefact_name("my-datasource")
     program.parent.mkdir()
     shutil.copy(go_programs / "sdkplugin", program)
-    (project / "backend" / ".#main.py").symlink_to("somebody@elsewhere.7")  # an editor's lock
+    lock = project / "backend" / ".#main.py"  # an editor's
+    lock.symlink_to("somebody@elsewhere.7")
+    later = program.stat().st_mtime + 10
+    os.utime(lock, (later, later), follow_symlinks=False)
     report = doctor(cwd=project)
     assert report["stale-build"][0] == "ok"
     assert report["artefact"][1].startswith(f"{program} can be started: a release build of go1.")
     source = project / "backend" / "datasource" / "query.py"
-    later = program.stat().st_mtime + 10
     os.utime(source, (later, later))
     finding = doctor(cwd=project).finding("stale-build")
     assert (finding["status"], finding["why"]) == ("warning", f"{source} was written later")
