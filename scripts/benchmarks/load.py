@@ -157,7 +157,8 @@ def measure_version(version: str, python: Path, rounds: int) -> list[Row]:
     """Measure one Python; fresh plugins in each round, the tools in turn. The first attach compiles: not counted."""
     table, warm_up = Table(), Table()
     own, debugpy = plugin_python(version, python), debugpy_for(version)
-    with tempfile.TemporaryDirectory(prefix="debugtool-bench-") as directory:
+    # an adapter that debugpy --pid leaves behind when it does not get in may still write its bytecode there
+    with tempfile.TemporaryDirectory(prefix="debugtool-bench-", ignore_cleanup_errors=True) as directory:
         bytecode = Path(directory)
         with queried(own, bytecode, warm_up, "ours") as subject, attached(subject.pid, bytecode) as session:
             session.wait_for("ready")
