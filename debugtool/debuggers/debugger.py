@@ -10,6 +10,9 @@ from typing import Protocol
 from debugtool.debuggers.dap import DebuggerChannel
 from debugtool.model import Target
 
+ATTACH_AGAIN = "attach again; the process runs on as before"
+"""What to do where a debugger came up and did not answer."""
+
 ChildListener = Callable[[int, int, DebuggerChannel], None]
 
 

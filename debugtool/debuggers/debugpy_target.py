@@ -13,7 +13,7 @@ from typing import Any
 from debugtool.debuggers.capabilities import CAPABILITIES
 from debugtool.debuggers.control import ControlChannel
 from debugtool.debuggers.dap import BadFrame, DapStream, DebuggerChannel
-from debugtool.debuggers.debugger import ChildListener, HostCalls
+from debugtool.debuggers.debugger import ATTACH_AGAIN, ChildListener, HostCalls
 from debugtool.debuggers.tasks import Tasks
 from debugtool.errors import DebugtoolError, ProcessGone, TimedOut
 from debugtool.model import Target
@@ -25,7 +25,6 @@ _LOAD_S = 30.0  # importing debugpy in a target that is busy
 _CONNECT_S = 15.0
 _RELEASE_S = 5.0
 _LOOK_S = 2.0
-_ATTACH_AGAIN = "attach again; the process runs on as before"
 
 
 class DebugpyTarget:
@@ -120,11 +119,11 @@ class DebugpyTarget:
             answer = await channel.request("initialize", {"adapterID": "debugtool", "pathFormat": "path"})
         except TimeoutError as error:
             raise TimedOut(
-                f"The debugger inside {self.target} did not answer `initialize`.", next_step=_ATTACH_AGAIN
+                f"The debugger inside {self.target} did not answer `initialize`.", next_step=ATTACH_AGAIN
             ) from error
         if not answer.get("success"):
             raise DebugtoolError(
-                f"The debugger inside {self.target} refused `initialize`.", why=str(answer), next_step=_ATTACH_AGAIN
+                f"The debugger inside {self.target} refused `initialize`.", why=str(answer), next_step=ATTACH_AGAIN
             )
         # nobody needs to wait until it is let go again
         self._tasks.start(self._release_unused(channel))

@@ -44,9 +44,9 @@ def main() -> None:
     os.makedirs(own, 0o700, exist_ok=True)
     try:
         delve = start_delve(program, pid, own) if program else None
-        from debugtool.debuggers.delve_hold import find_delve, hold
+        from debugtool.debuggers.delve_hold import find_left_delve, hold
 
-        delve = delve or find_delve(own)
+        delve = delve or find_left_delve(own)
         if delve is not None:
             hold(delve, int(pid), int(started), own)
     finally:

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from debugtool.system import process_state, start_ticks, tracer_of
+from debugtool.system import has_ended, process_state, tracer_of
 
 _POLL_S = 0.003
 _LOOK_S = 0.05
@@ -33,7 +33,7 @@ class _Target:
 
     def has_ended(self) -> bool:
         """Tell whether it is gone, or a zombie. One that delve holds is a zombie until delve is gone, too."""
-        return start_ticks(self.pid) != self._started_ticks or process_state(self.pid) in "XZ"
+        return has_ended(self.pid, self._started_ticks)
 
 
 class _Delve:
@@ -122,7 +122,7 @@ class _Delve:
             time.sleep(_POLL_S)
 
 
-def find_delve(directory: str) -> int | None:
+def find_left_delve(directory: str) -> int | None:
     """Find the delve of a guard that was killed, by the socket among its words; give its pid."""
     ending = b"unix:" + os.fsencode(f"{directory}/delve.sock") + b"\0"
     for entry in Path("/proc").iterdir():

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from debugtool.debuggers.dap import DapStream, DebuggerChannel
-from debugtool.debuggers.debugger import ChildListener, HostCalls
+from debugtool.debuggers.debugger import ATTACH_AGAIN, ChildListener, HostCalls
 from debugtool.debuggers.delve_channel import DelveChannel
 from debugtool.debuggers.delve_rpc import DelveError, DelveRpc, detach, release, resume
 from debugtool.debuggers.delve_start import GuardProcess
@@ -28,7 +28,6 @@ _END_S = 30.0
 _VERIFY_S = 10.0
 # delve says it of every target, but cannot restart one that it did not start; editors then attach anew instead.
 _NOT_OURS = {"supportsRestartRequest": False, "supportTerminateDebuggee": False}
-_ATTACH_AGAIN = "attach again; the process runs on as before"
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -170,13 +169,13 @@ class DelveTarget:
             answer = await channel.request("initialize", arguments, timeout_s=_VERIFY_S)
         except TimeoutError as error:
             raise TimedOut(
-                f"The delve on {self.target} did not answer `initialize`.", next_step=_ATTACH_AGAIN
+                f"The delve on {self.target} did not answer `initialize`.", next_step=ATTACH_AGAIN
             ) from error
         finally:
             await channel.close()
         if not answer.get("success"):
             raise DebugtoolError(
-                f"The delve on {self.target} refused `initialize`.", why=str(answer), next_step=_ATTACH_AGAIN
+                f"The delve on {self.target} refused `initialize`.", why=str(answer), next_step=ATTACH_AGAIN
             )
         self.capabilities = {**answer["body"], **_NOT_OURS}
 
