@@ -90,8 +90,9 @@ def test_a_process_of_multiprocessing_is_debugged(scene: Scene, method: str) -> 
                     break
             frame = stop_at(child, "breakpoint", "INSIDE")
             child.evaluate("number = 4", frame)
-            child.resume(frame["threadId"])
+            child.resume(frame["threadId"])  # a pool kills its workers when it is done with them: not before this
             assert scene.target.result() == [8]
+            scene.target.call("end_workers")
 
 
 def test_a_child_that_the_editor_opens_no_session_for_runs_undebugged(scene: Scene) -> None:

@@ -218,7 +218,8 @@ def test_a_killed_session_leaves_the_next_start_alone(host: Host) -> None:
         with attached("--pid", pid) as another:
             another.wait_for("ready")
             assert another.stop() == 0
-        left = [path.name for path in Path(f"/tmp/debugtool-{os.getuid()}").glob(f"*{session.process.pid}-*")]
+        runtime, killed = Path(f"/tmp/debugtool-{os.getuid()}"), session.process.pid
+        left = [*runtime.glob(f"session-{killed}[-.]*"), *runtime.glob(f"rendezvous-{killed}-*")]
         assert left == []
 
 

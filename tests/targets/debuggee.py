@@ -20,6 +20,7 @@ GREETING = "hello"
 WORKERS = 3
 for_main, from_main = queue.Queue(), queue.Queue()
 loop_ends = False
+processes = []  # pools of them, see `spawn`
 
 
 class Box:
@@ -117,8 +118,15 @@ def replace(nothing):
 
 
 def spawn(method):
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        return pool.map(double, [20])
+    """Have a worker of multiprocessing work for us; `end_workers` ends it."""
+    processes.append(multiprocessing.get_context(method).Pool(1))
+    return processes[-1].map(double, [20])
+
+
+def end_workers(nothing):
+    while processes:
+        with processes.pop():
+            pass
 
 
 def trace_facts(nothing):
