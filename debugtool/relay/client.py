@@ -13,6 +13,7 @@ from debugtool.relay.exchange import Exchange
 from debugtool.relay.journal import Entry, Journal
 from debugtool.relay.others import configuration_for
 from debugtool.relay.pauses import WatchedThreads
+from debugtool.relay.threads import RESUMING
 from debugtool.system import fault_point
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,10 @@ class ClientSession:
             arguments = {**arguments, "threadId": "*"}  # the whole process, as debugpy's adapter does it
 
         def answer(response: Message) -> None:
-            if entry is None:
+            if command in RESUMING and debugger.closed.is_set() and not response["success"]:
+                # it ran on, and to its end before its debugger had said so: debugpy's adapter calls that a success, too
+                self._pass_on(request, {"type": "response", "success": True, "body": {"allThreadsContinued": True}})
+            elif entry is None:
                 self._pass_on(request, response)
             elif debugger.closed.is_set() and self._exchange.follows:
                 self._respond(request, self._journal.postpone(entry, _RESTARTING))

@@ -30,7 +30,7 @@ def open_session(offer: Message, breakpoints: dict[Any, Any]) -> DapClient:
 
 def finish(client: DapClient, thread: int) -> None:
     """Let a child run to its end, which ends its session."""
-    client.send("continue", {"threadId": thread})  # a child that ends at once may leave this unanswered
+    client.resume(thread)
     client.wait_for("terminated")
     client.close()
 
@@ -68,6 +68,19 @@ def test_a_forked_child_is_debugged(scene: Scene) -> None:
         child.evaluate("number = 3", frame)
         finish(child, frame["threadId"])
         assert scene.target.result() == 6
+
+
+@pytest.mark.parametrize("command", ["continue", "next"])
+def test_a_child_that_is_let_go_to_its_sudden_end_has_been_let_go(scene: Scene, command: str) -> None:
+    # it is gone before its debugger has answered, most of the time: VS Code would show the failure in a pop-up
+    with scene.editor() as editor:
+        for _ in range(5):
+            scene.target.begin("fork_to_be_killed")
+            child = open_session(editor.wait_for("debugpyAttach"), {DEBUGGEE: [line_of("KILLS ITSELF")]})
+            child.request(command, {"threadId": stop_at(child, "breakpoint", "KILLS ITSELF")["threadId"]})
+            child.wait_for("terminated")
+            child.close()
+            assert scene.target.result() == signal.SIGKILL
 
 
 def is_helper(pid: int, parent: int) -> bool:
