@@ -48,15 +48,21 @@ async def end_instance(target: Target) -> Ending:
     """
     with system.opened_pidfd(target.pid) as pidfd:
         _check(target, pidfd)
-        steps: dict[str, float] = {}
-        for name, step in (("Shutdown", _shut_down), ("SIGTERM", _terminate), ("SIGKILL", _kill)):
-            if name == "Shutdown" and not speaks_go_plugin(target):
-                continue
-            began = time.monotonic()
-            has_ended = await step(target, pidfd)
-            steps[name] = round((time.monotonic() - began) * 1000, 1)
-            if has_ended:
-                return Ending(name, steps)
+        with system.announced_end(target):
+            return await _end(target, pidfd)
+
+
+async def _end(target: Target, pidfd: int) -> Ending:
+    """Take the steps; see `end_instance`."""
+    steps: dict[str, float] = {}
+    for name, step in (("Shutdown", _shut_down), ("SIGTERM", _terminate), ("SIGKILL", _kill)):
+        if name == "Shutdown" and not speaks_go_plugin(target):
+            continue
+        began = time.monotonic()
+        has_ended = await step(target, pidfd)
+        steps[name] = round((time.monotonic() - began) * 1000, 1)
+        if has_ended:
+            return Ending(name, steps)
     raise TimedOut(
         f"{target} has not ended.",
         why=f"It still runs {KILL_S:g} s after SIGKILL: the kernel keeps it in a system call.",

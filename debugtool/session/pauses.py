@@ -15,7 +15,7 @@ from debugtool.errors import DebugtoolError
 from debugtool.model import Target
 from debugtool.relay import Pause
 from debugtool.session.report import Report
-from debugtool.session.shutdown import until_shutdown_waits
+from debugtool.session.shutdown import until_it_is_to_end
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class PauseNotices:
         self.debugger: TargetDebugger | None = None
         self._report = report
         self._let_end = let_end
-        self._watch: asyncio.Task[None] | None = None  # for a Shutdown
+        self._watch: asyncio.Task[None] | None = None  # for what tells it to end
         self._letting_go: asyncio.Task[None] | None = None
         self._alert_s = alert_s
         self._news: asyncio.Queue[Pause | None] = asyncio.Queue()
@@ -126,13 +126,13 @@ class PauseNotices:
         self._report("paused", pid=target.pid, reason=pause.reason, **place, host_calls=calls, limits=told)
         if calls is HostCalls.STOPPED:
             self._stop_watch()
-            self._watch = asyncio.create_task(self._let_go_for_shutdown(target.pid), name="shutdown")
+            self._watch = asyncio.create_task(self._let_go_to_end(target), name="to end")
         return limits
 
-    async def _let_go_for_shutdown(self, pid: int) -> None:
-        await until_shutdown_waits(pid)
+    async def _let_go_to_end(self, target: Target) -> None:
+        why = await until_it_is_to_end(target)
         self._watch, self._letting_go = None, self._watch  # what follows ends the pause, and is not to be cut short
-        self._report("let_go", pid=pid, why="its host stops")
+        self._report("let_go", pid=target.pid, why=why)
         try:
             await self._let_end()
         except DebugtoolError as error:

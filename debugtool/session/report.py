@@ -184,7 +184,7 @@ def _pause_text(event: str, fields: dict[str, object]) -> str:
             named = "".join(" " + _LIMITS[limit["limit"]].format(**limit) for limit in limits)
             return f"Paused{_place(fields)}.{_HOST_CALLS[str(fields['host_calls'])]}{named}"
         case "let_go":
-            return "Its host stops: the plugin is let go, so that it can end."
+            return f"The plugin is let go, so that it can end: {fields['why']}."
         case "pause_limit":
             return _PASSED[str(fields["limit"])].format(**fields)
         case "continued":

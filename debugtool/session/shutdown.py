@@ -1,10 +1,11 @@
-"""A host that stops while its plugin stands still: its Shutdown waits in a socket, and the plugin is let go for it."""
+"""A plugin that stands still and is to end is let go for that: its host's Shutdown waits in a socket."""
 
 from __future__ import annotations
 
 import asyncio
 
 from debugtool import system
+from debugtool.model import Target
 
 _POLL_S = 0.25
 _SHUTDOWN = b"/plugin.GRPCController/Shutdown"
@@ -17,7 +18,14 @@ def is_shutdown(data: bytes) -> bool:
     return _SHUTDOWN in data or _SHUTDOWN_HUFFMAN in data
 
 
-async def until_shutdown_waits(pid: int) -> None:
-    """Wait until a process that stands still has been told to shut down by its host."""
-    while not any(map(is_shutdown, await asyncio.to_thread(system.waiting_bytes, pid))):
+async def until_it_is_to_end(target: Target) -> str:
+    """Wait until a process that stands still is told to end; give who tells it.
+
+    What another debugtool sends it cannot be seen: that comes on a connection of its own, which nobody accepts now.
+    """
+    while True:
+        if await asyncio.to_thread(system.is_end_announced, target):
+            return "debugtool ends it"
+        if any(map(is_shutdown, await asyncio.to_thread(system.waiting_bytes, target.pid))):
+            return "its host stops"
         await asyncio.sleep(_POLL_S)

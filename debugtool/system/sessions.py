@@ -193,6 +193,31 @@ def session_kind_on(target_pid: int, uid: int) -> SessionKind | None:
     return None
 
 
+@contextlib.contextmanager
+def announced_end(target: Target) -> Iterator[None]:
+    """Have it known, for as long as the block runs, that a process is to end: a session lets it go at a breakpoint.
+
+    Where that cannot be written down the process is ended all the same.
+    """
+    with contextlib.ExitStack() as announcement:
+        with contextlib.suppress(OSError, paths.UnsafeDirectory):
+            path = Path(paths.make_runtime_dir(target.uid)) / f"ending-{target.pid}.lock"
+            announcement.callback(_release, path, _take(path, target.uid, patience_s=_SWEEP_S))
+        yield
+
+
+def is_end_announced(target: Target) -> bool:
+    """Tell whether some debugtool is about to end a process, see `announced_end`."""
+    path = Path(paths.runtime_dir(target.uid)) / f"ending-{target.pid}.lock"
+    with contextlib.suppress(OSError, paths.UnsafeDirectory):
+        if path.exists():
+            paths.check_private(str(path.parent), target.uid)
+            descriptor = _take(path, target.uid, patience_s=0)
+            _release(path, descriptor)  # of a debugtool that was killed
+            return descriptor is None
+    return False
+
+
 def _take(path: Path, uid: int, patience_s: float) -> int | None:
     """Take the lock of a file, made if need be and owned by `uid`; None when another session has it.
 

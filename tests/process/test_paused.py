@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -16,6 +17,9 @@ from debug_driver import DEBUGGEE, debugging, line_of, stop_at
 from devhost_host import TARGETS
 from go_driver import build_plugin, debugging_go, delves_on, find_dlv
 from gohost_driver import GoHost, StartGoHost, queries
+
+from debugtool import processes
+from debugtool.reload import end_instance
 
 SAMPLE = TARGETS / "sample_plugin.py"
 ROWS = next(n for n, text in enumerate(SAMPLE.read_text().splitlines(), 1) if "rows = int(wanted.get" in text)
@@ -110,3 +114,16 @@ def test_a_plugin_in_go_is_let_go_for_the_shutdown_of_its_host(go_programs: Path
         assert scene.session.wait_for("let_go")["pid"] == host.pid
         assert_waiting(scene.session, editor, host.pid)
         assert delves_on(host.pid) == []
+
+
+def test_a_plugin_in_go_is_let_go_to_be_ended_by_debugtool(go_programs: Path, start_go_host: StartGoHost) -> None:
+    # whose Shutdown comes on a connection that the plugin has not accepted: there is no descriptor to look at
+    find_dlv()
+    host = start_go_host(build_plugin("sdkplugin_debug", "-gcflags=all=-N -l"))
+    with debugging_go(host) as scene, scene.stopped() as (editor, _, _):
+        assert scene.session.wait_for("paused")["host_calls"] == "stopped"
+        ending = asyncio.run(end_instance(processes.find_target(None, pid=host.pid)))
+        assert ending.by == "Shutdown", ending
+        assert scene.session.wait_for("let_go")["why"] == "debugtool ends it"
+        assert host.good("wait_exit")["exit_code"] == 0
+        assert_waiting(scene.session, editor, host.pid)
