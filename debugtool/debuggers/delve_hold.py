@@ -44,6 +44,7 @@ class _Delve:
         self.target = target
         self.address = directory / "delve.sock"
         self._log = directory / "delve.log"
+        self._mark = directory / "attached"  # for a guard that takes over: by then the target may stand still for long
         self._is_collected = False
 
     def words(self) -> str:
@@ -59,6 +60,14 @@ class _Delve:
             except ChildProcessError:  # another guard's, which was killed
                 self._is_collected = process_state(self.pid) in "XZ"
         return self._is_collected
+
+    def has_attached(self) -> bool:
+        """Tell whether it was said before that the target runs under it, by a guard that was killed since."""
+        return self._mark.exists()
+
+    def note_attached(self) -> None:
+        """Remember that it was said."""
+        self._mark.touch(0o600)
 
     def attach(self) -> float | None:
         """Wait until the target runs under it; give how long that stood still, in ms, None if delve gave up.
@@ -123,11 +132,11 @@ class _Delve:
 
 
 def find_left_delve(directory: str) -> int | None:
-    """Find the delve of a guard that was killed, by the socket among its words; give its pid."""
-    ending = b"unix:" + os.fsencode(f"{directory}/delve.sock") + b"\0"
+    """Find the delve of a guard that was killed, by its last word and where it is; give its pid."""
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and (entry / "cmdline").read_bytes().endswith(ending):
+            is_delve = entry.name.isdigit() and (entry / "cmdline").read_bytes().endswith(b"\0unix:delve.sock\0")
+            if is_delve and (entry / "cwd").samefile(directory):
                 return int(entry.name)
     return None
 
@@ -156,15 +165,16 @@ def hold(delve_pid: int, pid: int, started_ticks: int, directory: str) -> None:
     """Say when the target runs under delve, wait for the end of the session, make delve let go, and say so.
 
     Args:
-        delve_pid: delve, just started.
+        delve_pid: delve, just started, or left by a guard that was killed.
         pid: The target.
         started_ticks: Its start time (`system.start_ticks`).
         directory: Where delve listens on `delve.sock`, soon, and what it says is in `delve.log`.
     """
     delve = _Delve(delve_pid, _Target(pid, started_ticks), Path(directory))
-    stall_ms = delve.attach()
-    if stall_ms is not None:
+    if not delve.has_attached() and (stall_ms := delve.attach()) is not None:
         _say("attached", delve=delve.pid, socket=str(delve.address), stall_ms=round(stall_ms, 1))
+        delve.note_attached()
+    if delve.has_attached():
         import_the_rest()
         _wait_until_over(delve)
     ended_by_itself = delve.has_ended()

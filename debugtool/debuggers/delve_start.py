@@ -13,7 +13,6 @@ from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.system import fault_point, start_ticks
 
-_COLLECT_S = 0.1
 _GUARD = Path(__file__).with_name("delve_guard.py")
 
 
@@ -25,20 +24,19 @@ class GuardProcess:
 
     Attributes:
         process: Its standard input and output are ours.
-        has_attached: Set once its delve has the process, by whoever sees to it from then on.
     """
 
     def __init__(self, pid: int | None = None) -> None:
+        # Nothing in its command line names debugtool: `pkill -f debugtool` is to leave it alone. An environment may lie
+        # in a directory of that name, hence the interpreter itself.
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_GUARD), *([] if pid is None else [str(pid)])],
+            [os.path.realpath(sys.executable), "-I", "-S", _GUARD.name, *([] if pid is None else [str(pid)])],
+            cwd=_GUARD.parent,
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self.has_attached = False
-        self._target: Target | None = None  # once delve is on its way to it
-        self._directory = Path()
 
     def attach(self, target: Target, program: str) -> None:
         """Have it attach delve to a process.
@@ -53,35 +51,17 @@ class GuardProcess:
         if start_ticks(target.pid) != target.started_ticks:
             raise ProcessGone(f"{target} ended.")
         base = Path(paths.make_runtime_dir(os.geteuid()))
-        self._directory = base / f"delve-{self.process.pid}-{os.urandom(4).hex()}"
-        self._target = target
-        self._order(target, program, self._directory)
-        fault_point("guarded")
-
-    def _order(self, target: Target, program: str, directory: Path) -> None:
+        directory = base / f"delve-{self.process.pid}-{os.urandom(4).hex()}"
         order = (str(target.pid), str(target.started_ticks), program, str(directory))
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it was killed; the end of its output says so, too
             self.process.stdin.write(os.fsencode("\0".join(order)) + b"\n")
+        fault_point("guarded")
 
     def close(self) -> None:
-        """Let it go: it makes delve let go of the process, as soon as delve can. No error when it was done before.
-
-        When it was killed while delve was attaching, another one does so.
-        """
+        """Let it go: it makes delve let go of the process, as soon as delve can. No error when it was done before."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        target, self._target = self._target, None
-        if target is not None and not self.has_attached and self._was_killed():
-            heir = GuardProcess(target.pid)
-            heir._order(target, "", self._directory)
-            heir.close()
-
-    def _was_killed(self) -> bool:
-        """Tell whether it has been ended by a signal: it ignores all that can be, so delve was not let go."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_COLLECT_S)  # its pipe may have ended just before itself
-        return (self.process.returncode or 0) < 0
 
 
 class GuardAhead:

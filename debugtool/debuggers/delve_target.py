@@ -112,7 +112,7 @@ class DelveTarget:
             await self._detach_without_guard()
 
     async def _detach_without_guard(self) -> None:
-        """Do the guard's work: it was killed, and delve still has the target."""
+        """Do the guard's work: it was killed, nobody took over, and delve still has the target."""
         with contextlib.suppress(DelveError):
             await detach(self._socket, self.target.pid)
         shutil.rmtree(self._socket.parent, ignore_errors=True)
@@ -138,7 +138,6 @@ class DelveTarget:
                 why=words,
                 next_step="see what forbids it: debugtool doctor",
             )
-        self._guard.has_attached = True
         self._socket = Path(said["socket"])
         self.stall_ms = float(said["stall_ms"])
 
@@ -150,6 +149,8 @@ class DelveTarget:
     async def _follow_guard(self) -> None:
         """Read on what the guard says, until it ends."""
         while event := await self._next_event():
+            if event.get("event") == "attached":  # said again, by the guard that took over
+                continue
             self._has_let_go = True
             if self._is_ending and event.get("event") == "failed":
                 log.warning("delve does not answer and still has %s; it lets go when it goes on", self.target)

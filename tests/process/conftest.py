@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from build_lock import build_lock
+from go_driver import build_plugin, find_dlv
 from gohost_driver import GoHost, StartGoHost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,20 @@ def go_programs() -> Path:
         )
     assert built.returncode == 0, built.stderr
     return directory
+
+
+@pytest.fixture(scope="session")
+def debug_plugin(go_programs: Path) -> Path:
+    """A plugin on Grafana's Go SDK, built for debugging."""
+    find_dlv()
+    return build_plugin("sdkplugin_debug", "-gcflags=all=-N -l")
+
+
+@pytest.fixture(scope="module")
+def host(go_programs: Path, debug_plugin: Path) -> Iterator[GoHost]:
+    """A host whose plugin serves all tests of a file that do not end it: it must survive every one of them."""
+    with GoHost(go_programs / "host", [debug_plugin]) as running:
+        yield running
 
 
 @pytest.fixture

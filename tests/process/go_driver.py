@@ -49,14 +49,30 @@ def build_plugin(name: str, *flags: str, package: str = "./cmd/sdkplugin") -> Pa
 
 
 def delves_on(pid: int) -> list[int]:
-    """List the processes that are a delve, or its guard, for a process."""
+    """List the processes that are a delve, its guard, or the shell that waits for the guard's end, for a process."""
     found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-            if str(pid).encode() in words and any(b"delve_guard" in w or w.endswith(b"dlv") for w in words):
-                found.append(int(entry.name))
+    for process in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        words = words_of(process)
+        if str(pid).encode() in words and any(b"GUARD" in w or is_guard(w) or w.endswith(b"dlv") for w in words):
+            found.append(process)
     return found
+
+
+def is_guard(word: bytes) -> bool:
+    """Tell a guard by a word of its command line."""
+    return word == b"delve_guard.py"
+
+
+def guards_on(pid: int) -> list[int]:
+    """List the guards of a delve for a process."""
+    return [found for found in delves_on(pid) if any(map(is_guard, words_of(found)))]
+
+
+def words_of(pid: int) -> list[bytes]:
+    """Give the command line of a process, nothing when it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return []
 
 
 def tracer(pid: int) -> int:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,19 +17,6 @@ from go_driver import BREAK_LINE, SOURCE, GoScene, build_plugin, debugging_go, d
 from gohost_driver import GoHost, StartGoHost
 
 from debugtool.system import GO_FAULT_POINTS
-
-
-@pytest.fixture(scope="session")
-def debug_plugin(go_programs: Path) -> Path:
-    find_dlv()
-    return build_plugin("sdkplugin_debug", "-gcflags=all=-N -l")
-
-
-@pytest.fixture(scope="module")
-def host(go_programs: Path, debug_plugin: Path) -> Iterator[GoHost]:
-    """A host whose plugin serves all tests of this file that do not end it: it must survive every one of them."""
-    with GoHost(go_programs / "host", [debug_plugin]) as running:
-        yield running
 
 
 def test_an_editor_stops_reads_steps_and_leaves(host: GoHost) -> None:
@@ -148,33 +134,6 @@ def test_the_plugin_is_killed_while_it_stands_at_a_breakpoint(start_go_host: Sta
         while delves_on(scene.pid) or Path(f"/proc/{scene.pid}").exists():  # its host has collected it
             assert time.monotonic() < deadline
             time.sleep(0.02)
-
-
-def test_the_guard_is_killed_and_then_debugtool_detaches_by_itself(host: GoHost) -> None:
-    with debugging_go(host) as scene:
-        scene.session.wait_for("ready")
-        guard = next(pid for pid in delves_on(host.pid) if is_guard(pid))
-        os.kill(guard, signal.SIGKILL)
-        assert scene.session.process.wait(60) == 1
-        assert "guard" in scene.session.error_text()
-        scene.assert_free()
-
-
-def test_the_guard_is_killed_while_its_delve_attaches(host: GoHost) -> None:
-    with debugging_go(host, DEBUGTOOL_FAULT="guarded:stop") as scene:
-        deadline = time.monotonic() + 30
-        while len(delves := delves_on(host.pid)) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(next(pid for pid in delves if is_guard(pid)), signal.SIGKILL)
-        scene.session.process.send_signal(signal.SIGCONT)
-        assert scene.session.process.wait(60) == 1
-        assert "guard was killed" in scene.session.error_text()
-        scene.assert_free()
-
-
-def is_guard(pid: int) -> bool:
-    return b"delve_guard" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

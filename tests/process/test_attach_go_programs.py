@@ -15,15 +15,14 @@ from pathlib import Path
 import pytest
 from attach_driver import AttachSession, Lines, attached, run_debugtool
 from dap_client import DapClient
-from go_driver import MODULE, build_plugin, delve_environment, delves_on, find_dlv, tracer
+from go_driver import MODULE, build_plugin, delve_environment, delves_on, find_dlv, is_guard, tracer, words_of
 
-from debugtool.debuggers import delve_guard, delve_version
+from debugtool.debuggers import delve_version
 from debugtool.system import process_state
 
 SOURCE = MODULE / "cmd" / "asked" / "main.go"
 BREAK_LINE = next(n for n, text in enumerate(SOURCE.read_text().splitlines(), 1) if "return twice" in text)
 DEBUG = "-gcflags=all=-N -l"
-GUARD = os.fsencode(delve_guard.__file__)
 
 
 class Asked:
@@ -115,8 +114,7 @@ def children(pid: int) -> list[int]:
 
 def guards_ahead(session: AttachSession) -> list[int]:
     """List the guards of a session that wait for a process: they were not given a pid, and have no delve."""
-    words = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children(session.process.pid)}
-    return [pid for pid, line in words.items() if line[-2:-1] == [GUARD] and not children(pid)]
+    return [pid for pid in children(session.process.pid) if is_guard(words_of(pid)[-2]) and not children(pid)]
 
 
 def guard_ahead(session: AttachSession) -> int:
@@ -168,7 +166,7 @@ def test_a_guard_waits_for_the_next_process(is_killed: bool) -> None:
 def guards_of(delve: int) -> set[int]:
     """Give the process that started a delve, when that is a guard."""
     parent = int(Path(f"/proc/{delve}/stat").read_text().rpartition(")")[2].split()[1])
-    return {parent} if b"delve_guard" in Path(f"/proc/{parent}/cmdline").read_bytes() else set()
+    return {parent} if any(map(is_guard, words_of(parent))) else set()
 
 
 def test_a_release_of_delve_has_the_version_in_its_program_that_it_says(tmp_path: Path) -> None:
