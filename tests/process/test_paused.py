@@ -16,7 +16,7 @@ from dap_client import DapClient
 from debug_driver import DEBUGGEE, debugging, line_of, stop_at
 from devhost_host import TARGETS
 from go_driver import build_plugin, debugging_go, delves_on, find_dlv
-from gohost_driver import GoHost, StartGoHost, queries
+from gohost_driver import GoHost, StartGoHost, queries, query
 
 from debugtool import processes
 from debugtool.reload import end_instance
@@ -79,6 +79,24 @@ def assert_waiting(session: AttachSession, editor: DapClient, pid: int) -> None:
     editor.wait_for("continued")
     assert editor.request("threads")["threads"] == []
     assert session.stop() == 0
+
+
+def test_debugtools_own_code_is_not_the_users_even_where_it_runs_from_a_checkout(host: GoHost) -> None:
+    with attached("--pid", host.pid) as session, DapClient(session.port) as editor:
+        editor.attach({SAMPLE: [ROWS]}, exceptions=["userUnhandled"])
+        failing = host.send("QueryData", queries(query(**{"raise": "boom"})), **{"async": True})
+        stopped = editor.wait_for_stop()
+        assert stopped["reason"] == "exception"
+        assert editor.stack(stopped["threadId"])[0]["source"]["path"] == str(SAMPLE)
+        editor.resume(stopped["threadId"])
+        assert "boom" in str(host.answer(failing))
+        answered = host.send("QueryData", queries(), **{"async": True})
+        thread = editor.wait_for_stop()["threadId"]
+        editor.request("stepOut", {"threadId": thread})
+        frames = editor.stack(editor.wait_for_stop()["threadId"])
+        assert {frame["source"]["path"] for frame in frames} == {str(SAMPLE)}
+        editor.request("stepOut", {"threadId": thread})
+        assert host.answer(answered)["frames"]["A"]
 
 
 def test_a_host_that_stops_gets_its_shutdown_and_the_plugin_ends_in_good_order(host: GoHost) -> None:

@@ -8,6 +8,7 @@ given stand-ins, which import the real ones if they are ever called.
 from __future__ import annotations
 
 import builtins
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -37,7 +38,32 @@ def import_debugpy(directory: str, loader: Any) -> tuple[Any, Any]:
         sys.meta_path.remove(finder)
         if directory in sys.path:
             sys.path.remove(directory)
+    take_for_library("debugtool.plugin")
     return debugpy, pydevd
+
+
+def take_for_library(package: str) -> None:
+    """Have pydevd take a package for a library wherever it lies, and not for the user's own code.
+
+    Installed from a checkout it is in no `site-packages`: a step would lead out of a handler into it, and an exception
+    that leaves the handler would count as one that the user's code may still catch.
+    """
+    from _pydevd_bundle.pydevd_filtering import FilesFiltering
+
+    is_own_code = FilesFiltering.in_project_roots
+    if hasattr(is_own_code, "debugtool_library"):
+        return  # the import happens once, sessions many times
+
+    def in_project_roots(filtering: Any, filename: str) -> bool:
+        module = sys.modules.get(package)  # looked up only now: a session may be there before the plugin's imports
+        if module is not None and module.__file__ is not None:
+            directory = os.path.dirname(module.__file__)
+            if filename.startswith((directory + os.sep, os.path.realpath(directory) + os.sep)):
+                return False
+        return bool(is_own_code(filtering, filename))
+
+    in_project_roots.debugtool_library = package  # type: ignore[attr-defined]
+    FilesFiltering.in_project_roots = in_project_roots
 
 
 class Finder:
