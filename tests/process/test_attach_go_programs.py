@@ -114,7 +114,8 @@ def children(pid: int) -> list[int]:
 
 def guards_ahead(session: AttachSession) -> list[int]:
     """List the guards of a session that wait for a process: they were not given a pid, and have no delve."""
-    return [pid for pid in children(session.process.pid) if is_guard(words_of(pid)[-2]) and not children(pid)]
+    ours = children(session.process.pid)
+    return [pid for pid in ours if any(map(is_guard, words_of(pid)[-2:])) and not children(pid)]
 
 
 def guard_ahead(session: AttachSession) -> int:

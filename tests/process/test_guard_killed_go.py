@@ -39,7 +39,7 @@ def own_directory(host: GoHost) -> Path:
 
 
 def started_delves(host: GoHost) -> list[int]:
-    return [pid for pid in delves_on(host.pid) if words_of(pid)[0] == b"dlv"]
+    return [pid for pid in delves_on(host.pid) if words_of(pid)[:1] == [b"dlv"]]
 
 
 @contextlib.contextmanager
@@ -162,7 +162,7 @@ def test_debugtool_detaches_by_itself_when_nobody_follows_the_guard(host: GoHost
     with debugging_go(host) as scene:
         scene.session.wait_for("ready")
         own = own_directory(host)
-        kill(*(pid for pid in delves_on(host.pid) if words_of(pid)[0] != b"dlv"))
+        kill(*(pid for pid in delves_on(host.pid) if words_of(pid)[:1] != [b"dlv"]))
         assert scene.session.process.wait(60) == 1
         assert "guard" in scene.session.error_text()
         assert_over(scene, [], own)
