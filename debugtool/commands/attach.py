@@ -80,30 +80,30 @@ def attach(
     """
     from debugtool import session
 
-    report = session.reporter(as_json)
-    if background:
-        session.attach_in_background(report)
-        return
-    request_for = functools.partial(
-        session.AttachRequest,
-        host=host,
-        port=port,
-        method=method,
-        allow_remote=allow_remote,
-        workspace=False if no_launch_json else workspace,
-        timeout_s=timeout,
-        every=every,
-        once=once,
-        pauses=not no_pause,
-        hold_s=hold if wait_at_start else None,
-    )
-    if wait_at_start:
-        ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait, every=every)
-    else:
-        if wait:
-            target = session.wait_for_target(name, pid, report, oldest=every)
+    with session.Reporter(as_json) as report:
+        if background:
+            session.attach_in_background(report)
+            return
+        request_for = functools.partial(
+            session.AttachRequest,
+            host=host,
+            port=port,
+            method=method,
+            allow_remote=allow_remote,
+            workspace=False if no_launch_json else workspace,
+            timeout_s=timeout,
+            every=every,
+            once=once,
+            pauses=not no_pause,
+            hold_s=hold if wait_at_start else None,
+        )
+        if wait_at_start:
+            ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait, every=every)
         else:
-            target = session.choose_target(name, pid, oldest=every)
-        ended_by = session.run_attach(request_for(target), report)
+            if wait:
+                target = session.wait_for_target(name, pid, report, oldest=every)
+            else:
+                target = session.choose_target(name, pid, oldest=every)
+            ended_by = session.run_attach(request_for(target), report)
     if ended_by is signal.SIGINT:
         click.get_current_context().exit(int(ExitCode.INTERRUPTED))

@@ -24,6 +24,7 @@ _FIRST_MESSAGE_BYTES = 64 * 1024
 _ATTACH_S = 30.0
 _NO_ANSWER = "the debugger in the process did not answer"
 _RESTARTING = "the process is restarting"
+_CONTINUED: Message = {"type": "response", "success": True, "body": {"allThreadsContinued": True}}
 _NOT_RUNNING = "debugtool: the process is not running. Breakpoints are set when its host starts it again."
 
 
@@ -52,6 +53,7 @@ class ClientSession:
         self._held_back: list[Message] = []
         self._journal = Journal(self._tell)
         self._threads = WatchedThreads(lambda pause: exchange.take_pause(self, pause))
+        self._continuing: dict[int, Message] = {}  # `continue` requests without an answer, by their sequence numbers
         self._ended = False
         self.start_arguments: dict[str, Any] | None = None
         self.is_configured = False
@@ -139,11 +141,15 @@ class ClientSession:
         entry = self._journal.record(command, arguments)
         if command in ("continue", "pause"):
             arguments = {**arguments, "threadId": "*"}  # the whole process, as debugpy's adapter does it
+        if command == "continue":
+            self._continuing[request["seq"]] = request
 
         def answer(response: Message) -> None:
+            if command == "continue" and self._continuing.pop(request["seq"], None) is None:
+                return  # see _answer_continues
             if command in RESUMING and debugger.closed.is_set() and not response["success"]:
                 # it ran on, and to its end before its debugger had said so: debugpy's adapter calls that a success, too
-                self._pass_on(request, {"type": "response", "success": True, "body": {"allThreadsContinued": True}})
+                self._pass_on(request, _CONTINUED)
             elif entry is None:
                 self._pass_on(request, response)
             elif debugger.closed.is_set() and self._exchange.follows:
@@ -152,6 +158,16 @@ class ClientSession:
                 self._settle(request, entry, response)
 
         debugger.send(command, arguments, answer)
+
+    def _answer_continues(self) -> None:
+        """Answer the `continue` requests on their way, as there is a stop again.
+
+        pydevd does it when the first thread has run on. Where another thread reaches a breakpoint just then, and stops
+        them all before, the answer would come with the next `continue`: some clients send none without it.
+        """
+        continuing, self._continuing = self._continuing, {}
+        for request in continuing.values():
+            self._pass_on(request, _CONTINUED)
 
     def _settle(self, request: Message, entry: Entry, response: Message) -> None:
         self._pass_on(request, self._journal.settle(entry, response))
@@ -329,6 +345,8 @@ class ClientSession:
         return self.is_configured and (self.start_arguments or {}).get("subProcess") is not False
 
     def _on_event(self, event: Message) -> None:
+        if event["event"] == "stopped":
+            self._answer_continues()
         self._threads.take_event(event)
         translated = self._journal.translate(event)
         if translated is None:

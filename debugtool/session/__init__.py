@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from debugtool.session.choose import choose_target, wait_for_target
     from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start
     from debugtool.session.detach import detach, find_session
-    from debugtool.session.report import Report, event_text, reporter
+    from debugtool.session.report import Report, Reporter, event_text
     from debugtool.session.request import AttachRequest
     from debugtool.session.sources import editor_entry, project_entry
 
 __all__ = [
     "AttachRequest",
     "Report",
+    "Reporter",
     "attach_in_background",
     "choose_target",
     "detach",
@@ -24,7 +25,6 @@ __all__ = [
     "event_text",
     "find_session",
     "project_entry",
-    "reporter",
     "run_attach",
     "run_attach_at_start",
     "wait_for_target",
@@ -34,7 +34,7 @@ _HOMES = {
     "choose": ("choose_target", "wait_for_target"),
     "command": ("attach_in_background", "run_attach", "run_attach_at_start"),
     "detach": ("detach", "find_session"),
-    "report": ("Report", "event_text", "reporter"),
+    "report": ("Report", "Reporter", "event_text"),
     "request": ("AttachRequest",),
     "sources": ("editor_entry", "project_entry"),
 }

@@ -11,20 +11,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from debugtool import output, processes, system
+from debugtool import processes, system
 from debugtool.errors import DebugtoolError, ExitCode
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.session.choose import beginning_with_a_free_process, choose_target
 from debugtool.session.opening import opened
-from debugtool.session.report import Report
+from debugtool.session.report import Report, Reporter
 from debugtool.session.request import AttachRequest
 from debugtool.session.reuse import reuse_session
 
 _INJECTION_S = 0.2  # it takes a tenth of that where the target gives it a turn; then it need not be waited for
 
 
-def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
+def run_attach(request: AttachRequest, report: Reporter) -> signal.Signals | None:
     """Attach and stay until it ends (`session.attach`), with warnings on stderr; give the signal that ended it.
 
     Raises:
@@ -43,24 +43,12 @@ def run_attach(request: AttachRequest, report: Report) -> signal.Signals | None:
 
                     from debugtool.session.attach import attach
 
-                    _warn_on_stderr()
+                    report.take_warnings()
                     return asyncio.run(attach(request, report, opening))
             if reuse_session(request, report):
                 return None
     except OSError as error:  # a full disk, no file descriptors left
         raise system.explain_os_error(f"Could not attach to {request.target}.", error) from error
-
-
-def _warn_on_stderr() -> None:
-    import logging
-
-    class ForTerminal(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return output.for_terminal(super().format(record))
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(ForTerminal("Warning: %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def _report_target(target: Target, report: Report) -> None:
@@ -73,7 +61,7 @@ def run_attach_at_start(
     name: str | None,
     pid: int | None,
     request_for: Callable[[Target], AttachRequest],
-    report: Report,
+    report: Reporter,
     *,
     hold_s: float,
     waits: bool,
@@ -122,7 +110,7 @@ def run_attach_at_start(
                         return await attach(request, report, opening, stop)
             return None
 
-    _warn_on_stderr()
+    report.take_warnings()
     try:
         return asyncio.run(wait_and_attach())
     except Stopped as stopped:

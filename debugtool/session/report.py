@@ -6,10 +6,11 @@ import contextlib
 import sys
 import time
 from pathlib import PurePath
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from debugtool import output
 from debugtool.model import Build, Runtime
+from debugtool.session.telling import Telling, own
 
 _RELEASE = (
     "This is a release build: its asserts may be off and its code is optimised. "
@@ -30,19 +31,57 @@ class Report(Protocol):
         """Take one event with its fields."""
 
 
-def reporter(as_json: bool) -> Report:
-    """Choose who is told: a program (one JSON object per line on stdout) or a person (text on stderr)."""
-    return _tell_program if as_json else Terminal().take
+class Reporter:
+    """Tells a program (one JSON object per line on stdout) or a person (text on stderr); a context manager.
+
+    Args:
+        as_json: Whether it is a program.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self._errors = own(sys.stderr)
+        self._take = _Program(own(sys.stdout)).take if as_json else _Terminal(self._errors).take
+        self._telling = Telling(lambda lost: self._take("lost", events=lost))
+
+    def __enter__(self) -> Reporter:
+        self._telling.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._telling.__exit__(*exc)
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Tell an event (a `Report`)."""
+        self._telling.do(lambda: self._take(event, **fields))
+
+    def take_warnings(self) -> None:
+        """Show on stderr what is logged as a warning, or worse, from now on."""
+        import logging
+
+        class Handler(logging.Handler):
+            def emit(handler, record: logging.LogRecord) -> None:
+                text = f"Warning: {output.for_terminal(handler.format(record))}"
+                self._telling.do(lambda: print(text, file=self._errors, flush=True))
+
+        logging.basicConfig(level=logging.WARNING, handlers=[Handler()])
 
 
-def _tell_program(event: str, **fields: object) -> None:
-    print(output.event_line(event, **fields), flush=True)
+class _Program:
+    """Tells a program: one JSON object per line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def take(self, event: str, **fields: object) -> None:
+        """Tell one event (a `Report`)."""
+        print(output.event_line(event, **fields), file=self._stream, flush=True)
 
 
-class Terminal:
+class _Terminal:
     """Tells a person: a line for each event, and one at the foot of the terminal while the process stands still."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._foot = contextlib.ExitStack()
 
     def take(self, event: str, **fields: object) -> None:
@@ -50,13 +89,16 @@ class Terminal:
         if event in ("continued", "hold_ended", "exited", "detached"):
             self._foot.close()
         if text := event_text(event, fields):
-            print(output.for_terminal(text), file=sys.stderr, flush=True)
+            print(output.for_terminal(text), file=self._stream, flush=True)
         if event == "paused":
             since = time.monotonic()
-            self._foot.enter_context(output.live_line(lambda: pause_line(fields, time.monotonic() - since)))
+            line = output.live_line(lambda: pause_line(fields, time.monotonic() - since), self._stream)
+            self._foot.enter_context(line)
         elif event == "held":
             since = time.monotonic()
-            self._foot.enter_context(output.live_line(lambda: held_line(fields, time.monotonic() - since)))
+            self._foot.enter_context(
+                output.live_line(lambda: held_line(fields, time.monotonic() - since), self._stream)
+            )
 
 
 def event_text(event: str, fields: dict[str, object]) -> str:
@@ -73,16 +115,8 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             text = f"Attaching to {fields['name']} (pid {fields['pid']}) ..."
             release = _OPTIMISED_GO if fields.get("runtime") == Runtime.GO else _RELEASE
             return f"{text}\n{release}" if fields.get("build") == Build.RELEASE else text
-        case "ready" if fields.get("reused"):
-            return (
-                f"Attached already, by pid {fields['session_pid']}: listening on {fields['host']}:{fields['port']}. "
-                "End that session with debugtool detach."
-            )
         case "ready":
-            return (
-                f"Ready: listening on {fields['host']}:{fields['port']} "
-                f"({fields['method']}, {fields['elapsed_ms']} ms; a thread stood still for {fields['stall_ms']} ms)."
-            )
+            return _ready_text(fields)
         case "background":
             return f"The session goes on in the background (pid {fields['session_pid']}). End it with debugtool detach."
         case "launch_json" if fields["path"] is None:
@@ -94,9 +128,23 @@ def event_text(event: str, fields: dict[str, object]) -> str:
             return "An editor is connected." if fields["connected"] else "The editor has left; the plugin runs on."
         case "detached":
             return "Detached."
+        case "lost":
+            return f"{fields['events']} more lines stood here while nobody read."
         case "instance":
             return _instance_text(fields)
     return _restart_text(event, fields) or _start_text(event, fields) or _pause_text(event, fields)
+
+
+def _ready_text(fields: dict[str, object]) -> str:
+    if fields.get("reused"):
+        return (
+            f"Attached already, by pid {fields['session_pid']}: listening on {fields['host']}:{fields['port']}. "
+            "End that session with debugtool detach."
+        )
+    return (
+        f"Ready: listening on {fields['host']}:{fields['port']} "
+        f"({fields['method']}, {fields['elapsed_ms']} ms; a thread stood still for {fields['stall_ms']} ms)."
+    )
 
 
 def _instance_text(fields: dict[str, object]) -> str:

@@ -161,10 +161,13 @@ def test_both_runtimes_side_by_side(host: GoHost) -> None:
         scene.assert_free()
 
 
-def test_launch_json(host: GoHost, tmp_path: Path) -> None:
+def test_launch_json(start_go_host: StartGoHost, debug_plugin: Path, tmp_path: Path) -> None:
+    start_go_host(
+        shutil.copy(debug_plugin, tmp_path / "sdkplugin_named")
+    )  # another file's tests may run that plugin now
     workspace = tmp_path / "elsewhere"
     shutil.copytree(SOURCE.parent, workspace / "cmd" / "sdkplugin")
-    done = run_debugtool("launch-json", "sdkplugin_debug", "--workspace", workspace, "--print")
+    done = run_debugtool("launch-json", "sdkplugin_named", "--workspace", workspace, "--print")
     entry = json.loads(done.stdout)
     assert (entry["type"], entry["mode"], entry["port"]) == ("go", "remote", 3222), done.stderr
     root = str(SOURCE.parents[2])

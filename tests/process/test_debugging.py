@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attach_driver import attached
+from attach_driver import attached, running_worker
 from dap_client import DapClient, DapError
 from debug_driver import DEBUGGEE, Scene, debugging, line_of, pythons_of, stop_at
 from gohost_driver import StartGoHost, queries, query
@@ -208,3 +208,18 @@ def test_a_query_of_a_plugin_runs_into_a_breakpoint_while_its_host_is_answered(s
 
 def _line_with(text: str) -> int:
     return next(number for number, line in enumerate(SAMPLE.read_text().splitlines(), 1) if text in line)
+
+
+CROWD = DEBUGGEE.with_name("crowd.py")
+
+
+@pytest.mark.parametrize("python", pythons_of("3.11", "3.13"), ids=lambda path: path.parents[1].name)
+def test_each_continue_is_answered_though_many_threads_come_to_the_breakpoint_at_once(python: Path) -> None:
+    with running_worker(python=python, script=CROWD) as crowd, attached("--pid", crowd.pid) as session:
+        session.wait_for("ready")
+        with DapClient(session.port) as editor:
+            editor.attach({CROWD: [line_of("EACH TURN", CROWD)]})
+            for _ in range(200):
+                editor.resume(editor.wait_for("stopped")["threadId"])
+            editor.disconnect()
+        assert session.stop() == 0

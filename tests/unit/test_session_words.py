@@ -8,7 +8,7 @@ import pytest
 
 from debugtool import errors, output, system
 from debugtool.errors import Ambiguous, DebugtoolError, ExitCode, NotFound
-from debugtool.session import find_session, reporter
+from debugtool.session import Reporter, find_session
 from debugtool.session.follow import CrashLoop
 from debugtool.session.report import event_text, pause_line
 
@@ -166,13 +166,15 @@ def test_how_long_a_pause_lasts_in_words(paused_s: float, text: str) -> None:
 
 
 def test_people_are_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter(False)("detached", pid=7)
-    reporter(False)("something new")
+    with Reporter(False) as report:
+        report("detached", pid=7)
+        report("something new")
     assert capsys.readouterr() == ("", "Detached.\n")
 
 
 def test_programs_are_told_on_stdout_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    reporter(True)("detached", pid=7)
+    with Reporter(True) as report:
+        report("detached", pid=7)
     written = capsys.readouterr()
     assert written.err == ""
     assert written.out.count("\n") == 1

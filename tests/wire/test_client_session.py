@@ -313,6 +313,41 @@ def test_when_the_process_goes_away_what_was_asked_is_answered_before_the_end() 
     play(scene)
 
 
+@pytest.mark.parametrize("command", ["continue", "next", "stepIn", "stepOut"])
+def test_a_process_that_runs_to_its_end_was_let_run(command: str) -> None:
+    async def scene(played: Stage) -> None:
+        await played.attach()
+        number = played.ask(command, {"threadId": 1})
+        await played.expect(command)
+        await played.debugger.close()
+        answer = await played.take()
+        assert (answer["request_seq"], answer["success"]) == (number, True)
+
+    play(scene)
+
+
+def test_a_continue_is_answered_before_the_next_stop_and_once() -> None:
+    async def scene(played: Stage) -> None:
+        await played.attach()
+        first = played.ask("continue", {"threadId": 1})
+        late = await played.expect("continue")
+        played.debugger.send({"type": "event", "event": "stopped", "body": {"threadId": 2, "reason": "breakpoint"}})
+        answer = await played.take()
+        assert (answer["request_seq"], answer["success"], answer["body"]) == (
+            first,
+            True,
+            {"allThreadsContinued": True},
+        )
+        assert (await played.take())["event"] == "stopped"
+        await played.expect("stackTrace")  # the session's own, for the place
+        second = played.ask("continue", {"threadId": 2})
+        played.reply(late, {"allThreadsContinued": True})
+        played.reply(await played.expect("continue"), {"allThreadsContinued": True})
+        assert (await played.take())["request_seq"] == second
+
+    play(scene)
+
+
 def test_a_child_is_offered_by_the_way_the_editor_came() -> None:
     async def scene(played: Stage) -> None:
         launch = {"name": "mine", "connect": {"host": "tunnel", "port": 9}, "justMyCode": False, "processId": 1}

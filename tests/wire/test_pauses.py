@@ -164,8 +164,8 @@ def test_what_is_no_plugin_has_no_limits(monkeypatch: pytest.MonkeyPatch) -> Non
 
 TERMINAL = """
 import sys
-from debugtool.session import reporter
-report = reporter(False)
+from debugtool.session import Reporter
+report = Reporter(False).__enter__()
 limits = [{"limit": "alert", "limit_s": 30.0, "left_s": 30.0}]
 place = {"function": "sell", "path": "/w/shop.py", "line": 7}
 report("paused", pid=7, reason="breakpoint", thread=2, host_calls="answered", limits=limits, **place)
