@@ -131,7 +131,7 @@ class _Delve:
             time.sleep(_POLL_S)
 
 
-def find_left_delve(directory: str) -> int | None:
+def find_left_delve(directory: str | Path) -> int | None:
     """Find the delve of a guard that was killed, by its last word and where it is; give its pid."""
     for entry in Path("/proc").iterdir():
         with suppress(OSError):

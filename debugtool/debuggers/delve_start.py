@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from debugtool.debuggers.abandoned import prefix_for, remove_abandoned
 from debugtool.errors import ProcessGone
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.system import fault_point, start_ticks
 
+_KIND = "delve"
 _GUARD = Path(__file__).with_name("delve_guard.py")
 
 
@@ -51,12 +53,16 @@ class GuardProcess:
         if start_ticks(target.pid) != target.started_ticks:
             raise ProcessGone(f"{target} ended.")
         base = Path(paths.make_runtime_dir(os.geteuid()))
-        directory = base / f"delve-{self.process.pid}-{os.urandom(4).hex()}"
+        directory = base / f"{prefix_for(_KIND, self.process.pid)}{os.urandom(4).hex()}"
         order = (str(target.pid), str(target.started_ticks), program, str(directory))
         assert self.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it was killed; the end of its output says so, too
             self.process.stdin.write(os.fsencode("\0".join(order)) + b"\n")
         fault_point("guarded")
+        from debugtool.debuggers.delve_hold import find_left_delve  # not before delve is at work
+
+        # where a delve is left that nobody guards any more, it can still be spoken to
+        remove_abandoned(base, _KIND, is_used=find_left_delve)
 
     def close(self) -> None:
         """Let it go: it makes delve let go of the process, as soon as delve can. No error when it was done before."""

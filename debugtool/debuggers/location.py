@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -11,10 +12,15 @@ import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from debugtool.debuggers.abandoned import prefix_for, remove_abandoned
 from debugtool.errors import Unsupported
 from debugtool.model import Target
 from debugtool.plugin.agent import paths
-from debugtool.system import files_as
+from debugtool.system import files_as, namespace_mark
+
+_LINK = "debugpy-link"
+_PROOF = "debugpy/__init__.py"
+_HALF = "half"  # before the name of what is not made to its end yet
 
 
 def debugpy_directory(target: Target) -> Path:
@@ -45,7 +51,9 @@ def debugpy_directory(target: Target) -> Path:
         else:
             _copy_for(target.uid, package, directory / "debugpy", ["__pycache__"])
 
-    return _made_once(f"debugpy-{'link' if linked else 'copy'}", installation, target.uid, "debugpy/__init__.py", fill)
+    if linked:  # whether that dangles is for those to say who see its installation
+        return _made_once(f"{_LINK}-{namespace_mark()}", installation, target.uid, _PROOF, fill)
+    return _made_once("debugpy-copy", installation, target.uid, _PROOF, fill)
 
 
 def private_copy(directory: Path, name: str, uid: int, leave_out: Iterable[str]) -> Path:
@@ -72,8 +80,9 @@ def _made_once(name: str, source: str, uid: int, proof: str, fill: Callable[[Pat
         if (base / proof).exists():
             return base
         shutil.rmtree(base, ignore_errors=True)
+        _remove_useless(base.parent)
         # beside and rename, so that two attaches at once, or one that is killed, never leave half a copy in place
-        beside = Path(tempfile.mkdtemp(prefix=f"{base.name}.", dir=base.parent))
+        beside = Path(tempfile.mkdtemp(prefix=prefix_for(f"{_HALF}-{base.name}"), dir=base.parent))
     fill(beside)
     with files_as(uid):
         try:
@@ -81,6 +90,15 @@ def _made_once(name: str, source: str, uid: int, proof: str, fill: Callable[[Pat
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)  # another attach was first
     return base
+
+
+def _remove_useless(runtime: Path) -> None:
+    """Remove links to installations that are gone, and what was begun and never got its name."""
+    remove_abandoned(runtime, _HALF)
+    for made in runtime.glob(f"{_LINK}-{namespace_mark()}-*"):
+        with contextlib.suppress(PermissionError):
+            if not (made / _PROOF).exists():
+                shutil.rmtree(made, ignore_errors=True)
 
 
 def _copy_for(uid: int, source: Path, destination: Path, leave_out: Iterable[str]) -> None:

@@ -9,8 +9,10 @@ import tempfile
 from pathlib import Path
 
 from debugtool import system
+from debugtool.debuggers.abandoned import prefix_for, remove_abandoned
 from debugtool.plugin.agent import paths
 
+_KIND = "session"
 # Beside each other in the directory, as they are in the package: the payload's own, and what it loads when it needs it.
 _SOURCES = ("payload.py", "coming_up.py", "letting_go.py", "frozen.py")
 
@@ -35,8 +37,8 @@ class MeetingPlace:
         sources = {name: (home / name).read_bytes() for name in _SOURCES}  # where that user may not look
         self.listener = socket.socket(socket.AF_UNIX)
         with system.files_as(uid):
-            remove_abandoned(Path(base))
-            self.directory = Path(tempfile.mkdtemp(prefix=_directory_prefix(), dir=base))
+            remove_abandoned(Path(base), _KIND)
+            self.directory = Path(tempfile.mkdtemp(prefix=prefix_for(_KIND), dir=base))
         try:
             with system.files_as(uid):
                 self._fill(sources)
@@ -66,20 +68,3 @@ class MeetingPlace:
         self.listener.close()
         with system.files_as(self._uid):
             shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def _directory_prefix() -> str:
-    return f"session-{os.getpid()}-{system.start_ticks(os.getpid())}-{system.namespace_mark()}-"
-
-
-def remove_abandoned(base: Path) -> None:
-    """Remove the directories of sessions whose debugtool was killed before the payload was there to do it.
-
-    Args:
-        base: The runtime directory of a user. What has another name there is left alone, and what is of another
-            container, whose processes are not seen from here.
-    """
-    for directory in base.glob(f"session-*-*-{system.namespace_mark()}-*"):
-        pid, ticks = directory.name.split("-")[1:3]
-        if pid.isdigit() and ticks.isdigit() and not system.is_same_process(int(pid), int(ticks)):
-            shutil.rmtree(directory, ignore_errors=True)

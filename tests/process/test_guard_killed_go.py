@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dap_client import DapClient
 from go_driver import BREAK_LINE, SOURCE, GoScene, debugging_go, delves_on, guards_on, tracer, words_of
-from gohost_driver import GoHost
+from gohost_driver import GoHost, StartGoHost
 
 STOP = {"line": BREAK_LINE}
 HOT = {"line": BREAK_LINE + 4, "condition": "i < 0"}  # never holds: each hit stops and resumes the whole plugin
@@ -166,3 +166,22 @@ def test_debugtool_detaches_by_itself_when_nobody_follows_the_guard(host: GoHost
         assert scene.session.process.wait(60) == 1
         assert "guard" in scene.session.error_text()
         assert_over(scene, [], own)
+
+
+def test_a_directory_that_nobody_is_left_to_remove_is_removed_by_the_next_attach(
+    start_go_host: StartGoHost, debug_plugin: Path
+) -> None:
+    host = start_go_host(debug_plugin)
+    with debugging_go(host) as scene:
+        scene.session.wait_for("ready")
+        own = own_directory(host)
+        kill(scene.session.process.pid, *(pid for pid in delves_on(host.pid) if words_of(pid)[:1] != [b"dlv"]))
+    with debugging_go(start_go_host(debug_plugin)) as other:
+        other.session.wait_for("ready")
+        assert (own / "delve.sock").exists()  # its delve runs
+        kill(*delves_on(host.pid))
+        assert other.session.stop() == 0
+    assert own.exists()
+    with debugging_go(start_go_host(debug_plugin)) as other:
+        other.session.wait_for("ready")
+        assert not own.exists()
