@@ -195,16 +195,28 @@ class DelveTarget:
         Raises:
             ProcessGone: delve is gone, or the target.
         """
-        connection = await self.open_rpc()
+        connection = await self._lend()
         self._channel = DelveChannel(DapStream(*connection))
         return self._channel
 
     async def open_rpc(self) -> Connection:
-        """Give delve's JSON-RPC to a client.
+        """Give delve's JSON-RPC to a client, once delve has answered a call: clients wait for it without end.
 
         Raises:
-            ProcessGone: delve is gone, or the target.
+            DebugtoolError: delve does not answer, or the target is gone.
         """
+        try:
+            async with DelveRpc(self._socket) as rpc:
+                await rpc.is_running()
+        except DelveError as error:
+            raise DebugtoolError(
+                f"The delve on {self.target} does not answer as it should.",
+                why=str(error),
+                next_step="end the session: debugtool detach",
+            ) from error
+        return await self._lend()
+
+    async def _lend(self) -> Connection:
         async with self._turn:
             if self._is_ending:
                 raise ProcessGone(f"The session on {self.target} ends.")

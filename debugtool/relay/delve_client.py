@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 from debugtool.debuggers import BadFrame
+from debugtool.relay.client import FIRST_MESSAGE_S
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,20 @@ class RpcClient:
         self._writer = writer
         self.left = asyncio.Event()
         self.gone = asyncio.Event()
+
+    async def read_first(self) -> None:
+        """Wait for its first call, so that one who only begins it keeps nobody else from delve.
+
+        Raises:
+            BadFrame: It was not JSON-RPC, or did not come in time.
+        """
+        try:
+            call = await asyncio.wait_for(self._next_call(), FIRST_MESSAGE_S)
+        except TimeoutError:
+            raise BadFrame(f"no whole call of JSON-RPC within {FIRST_MESSAGE_S:g} s") from None
+        if call is None:
+            raise BadFrame("it left before its first call was whole")
+        self._unread = call[1] + self._unread
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass its calls to delve, and delve's answers to it, until one of them hangs up.

@@ -237,6 +237,7 @@ class Relay:
         """Give delve itself to a client that speaks its JSON-RPC."""
         self._sessions.add(client)
         try:
+            await client.read_first()
             await self._take_turn(client)
             try:
                 self._on_client(True)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from dap_client import DapClient, DapError
 from go_driver import BREAK_LINE, SOURCE, GoScene, build_plugin, debugging_go, delve_environment, delves_on, find_dlv
 from gohost_driver import GoHost, StartGoHost
 
-from debugtool.system import GO_FAULT_POINTS
+from debugtool.system import GO_FAULT_POINTS, tracer_of
 
 
 def test_an_editor_stops_reads_steps_and_leaves(host: GoHost) -> None:
@@ -97,6 +98,39 @@ def test_delve_connect_and_its_proposal_to_kill(host: GoHost, tmp_path: Path) ->
         assert f"main.go:{BREAK_LINE}" in said and '"A"' in said, said
         scene.assert_answer(question)
         scene.assert_answer()
+        assert scene.session.stop() == 0
+        scene.assert_free()
+
+
+def test_a_client_that_only_begins_a_call_keeps_nobody_out(host: GoHost) -> None:
+    with debugging_go(host) as scene:
+        with socket.create_connection(("127.0.0.1", scene.session.port), 60) as client:
+            client.sendall(b'{"method":')
+            with scene.stopped() as (editor, _, question):
+                editor.disconnect()
+            scene.assert_answer(question)
+            assert client.recv(1) == b""  # its time is over
+        assert scene.session.stop() == 0
+        scene.assert_free()
+
+
+def test_a_delve_that_hangs_is_told_to_its_next_client(host: GoHost) -> None:
+    with debugging_go(host) as scene:
+        port = scene.session.port
+        delve = tracer_of(host.pid)
+        os.kill(delve, signal.SIGSTOP)
+        try:
+            with DapClient(port) as client:  # not for DAP
+                client.socket.settimeout(60)
+                client.socket.sendall(b'{"method":"RPCServer.GetVersion","params":[{}],"id":1}')
+                answer = json.loads(client.stream.readline())
+        finally:
+            os.kill(delve, signal.SIGCONT)
+        assert (answer["id"], answer["result"]) == (1, None)
+        assert "does not answer" in answer["error"]
+        with scene.stopped() as (editor, _, question):
+            editor.disconnect()
+        scene.assert_answer(question)
         assert scene.session.stop() == 0
         scene.assert_free()
 
