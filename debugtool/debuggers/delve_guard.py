@@ -31,10 +31,11 @@ import sys
 _SOON_S = 0.3
 _SHELL = "/bin/sh"
 # At the end of descriptor 3 without a word, the guard was killed; so was the one after it at a status above 128. All
-# that would name debugtool comes by the environment, in which nobody looks for what to kill.
+# that would name debugtool comes by the environment, in which nobody looks for what to kill, and the private directory
+# as a descriptor.
 _WAIT = 'read -r over <&3 || eval "$GUARD_HEIR"'
 _HEIR = 'cd "$GUARD_HOME"; while "$GUARD_PYTHON" -I -S delve_guard.py "$0" "$GUARD_TICKS"; [ $? -gt 128 ]; do :; done'
-_OWN = "GUARD_DIRECTORY"
+_OWN = 4
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     sys.path.append(__file__.rpartition("/debugtool/")[0])
     os.chdir("/")
     if len(sys.argv) == 3:
-        take_over(sys.argv[1], sys.argv[2], os.environ[_OWN])
+        take_over(sys.argv[1], sys.argv[2])
         return
     if not select.select([0], [], [], _SOON_S)[0]:
         from debugtool.debuggers.delve_hold import import_the_rest
@@ -57,7 +58,7 @@ def main() -> None:
     pid, started, program, own = os.fsdecode(line[:-1]).split("\0")
     os.mkdir(own, 0o700)
     os.chdir(own)
-    tether = start_shell(pid, started, own)
+    tether = start_shell(pid, started)
     guard(start_delve(program, pid), pid, started, own)
     if tether is not None:
         from contextlib import suppress
@@ -66,10 +67,12 @@ def main() -> None:
             os.write(tether, b"over\n")
 
 
-def take_over(pid: str, started: str, own: str) -> None:
+def take_over(pid: str, started: str) -> None:
     """Be the guard of a delve whose own was killed, if that had one."""
     from debugtool.debuggers.delve_hold import find_left_delve
 
+    os.fchdir(_OWN)
+    own = os.getcwd()
     guard(find_left_delve(own), pid, started, own)
 
 
@@ -86,7 +89,7 @@ def guard(delve: int | None, pid: str, started: str, own: str) -> None:
         os.rmdir(own)
 
 
-def start_shell(pid: str, started: str, own: str) -> int | None:
+def start_shell(pid: str, started: str) -> int | None:
     """Start the shell that has another guard take over, unless a line is written to the descriptor that this gives.
 
     Where there is no shell it gives None: then debugtool alone can do a killed guard's work.
@@ -94,8 +97,8 @@ def start_shell(pid: str, started: str, own: str) -> int | None:
     waiting, tether = os.pipe()
     home, _, _ = __file__.rpartition("/")
     environment = {**os.environ, "GUARD_HEIR": _HEIR, "GUARD_HOME": home, "GUARD_PYTHON": sys.executable}
-    environment |= {"GUARD_TICKS": started, _OWN: own}
-    files = [(os.POSIX_SPAWN_DUP2, waiting, 3)]
+    environment["GUARD_TICKS"] = started
+    files = [(os.POSIX_SPAWN_DUP2, waiting, 3), (os.POSIX_SPAWN_OPEN, _OWN, ".", os.O_RDONLY, 0)]
     try:
         os.posix_spawn(_SHELL, ["sh", "-c", _WAIT, pid], environment, file_actions=files)
     except FileNotFoundError:

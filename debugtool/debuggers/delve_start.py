@@ -59,15 +59,19 @@ class GuardProcess:
         with contextlib.suppress(BrokenPipeError):  # it was killed; the end of its output says so, too
             self.process.stdin.write(os.fsencode("\0".join(order)) + b"\n")
         fault_point("guarded")
-        from debugtool.debuggers.delve_hold import find_left_delve  # not before delve is at work
-
-        # where a delve is left that nobody guards any more, it can still be spoken to
-        remove_abandoned(base, _KIND, is_used=find_left_delve)
+        remove_abandoned(base, _KIND, is_used=_has_delve)  # while delve is at work
 
     def close(self) -> None:
         """Let it go: it makes delve let go of the process, as soon as delve can. No error when it was done before."""
         assert self.process.stdin is not None
         self.process.stdin.close()
+
+
+def _has_delve(directory: Path) -> bool:
+    """Tell whether a delve is left that nobody guards any more: it may still be spoken to."""
+    from debugtool.debuggers.delve_hold import find_left_delve  # seldom needed
+
+    return find_left_delve(directory) is not None
 
 
 class GuardAhead:
