@@ -83,10 +83,11 @@ def check_sessions() -> Finding:
     before = len(list(directory.glob("session-*.json"))) if os.access(directory, os.R_OK) else 0
     sessions = system.find_sessions()
     words = ", ".join(f"{one.target_name} (pid {one.target_pid}) on {one.host}:{one.port}" for one in sessions)
+    running = f"Running: {words or 'none'}."
     if before > len(sessions):
         why = "their debugtool was killed, or of another version"
-        return Finding("sessions", Status.INFO, f"Stale records removed: {before - len(sessions)}.", why)
-    return Finding("sessions", Status.OK, f"Running: {words or 'none'}.")
+        return Finding("sessions", Status.INFO, f"{running} Stale records removed: {before - len(sessions)}.", why)
+    return Finding("sessions", Status.OK, running)
 
 
 def check_launch_json(plugin_dir: Path | None) -> Finding:

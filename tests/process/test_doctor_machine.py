@@ -167,7 +167,7 @@ def test_the_record_of_a_session_that_was_killed() -> None:
     record = json.dumps({"relay_pid": ended.pid, **times, **place})
     leave = f"mkdir -m 700 {runtime_directory}; echo '{record}' > {runtime_directory}/session-{ended.pid}.json"
     report = doctor(cwd=Path("/"), through=prepared(f"{OWN_TMP.format(size='64m')}; {leave}"))
-    assert report["sessions"] == ("info", "Stale records removed: 1.")
+    assert report["sessions"] == ("info", "Running: none. Stale records removed: 1.")
     assert report.problems == []
 
 
