@@ -97,13 +97,14 @@ def attach(
             pauses=not no_pause,
             hold_s=hold if wait_at_start else None,
         )
-        if wait_at_start:
-            ended_by = session.run_attach_at_start(name, pid, request_for, report, hold_s=hold, waits=wait, every=every)
-        else:
-            if wait:
-                target = session.wait_for_target(name, pid, report, oldest=every)
+        with session.EarlyPort(host, port, allow_remote) as early:
+            if wait_at_start:
+                ended_by = session.run_attach_at_start(
+                    name, pid, request_for, report, early, hold_s=hold, waits=wait, every=every
+                )
+            elif wait:
+                ended_by = session.run_attach_once_it_runs(name, pid, request_for, report, early, every=every)
             else:
-                target = session.choose_target(name, pid, oldest=every)
-            ended_by = session.run_attach(request_for(target), report)
+                ended_by = session.run_attach(request_for(session.choose_target(name, pid, oldest=every)), report)
     if ended_by is signal.SIGINT:
         click.get_current_context().exit(int(ExitCode.INTERRUPTED))

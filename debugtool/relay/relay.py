@@ -81,6 +81,7 @@ class Relay:
         self._sessions: set[ClientSession | RpcClient] = set()
         # what each attached client has: another process's pid (None: the target itself), the channel to its debugger
         self._held: dict[ClientSession, tuple[int | None, DebuggerChannel]] = {}
+        self._has_target = asyncio.Event()  # or there will be none
         self._closing = asyncio.Event()
         self._configured = asyncio.Event()  # some client has been, since it was cleared
         self._turn = asyncio.Lock()  # one at a time has pydevd brought up, spoken to for the first time, or let go
@@ -101,6 +102,7 @@ class Relay:
         for server in self._servers:
             server.close()
         self._closing.set()
+        self._has_target.set()
         await self.hang_up("debugtool ended")
         await self._others.close()
         await self._tasks.close(grace_s=5)
@@ -120,6 +122,7 @@ class Relay:
         self._sources = sources
         self.capabilities = debugger.capabilities
         self.debugger = debugger
+        self._has_target.set()
         if isinstance(self._main, ClientSession):
             await self._restore(self._main, debugger)
 
@@ -206,6 +209,9 @@ class Relay:
             writer.close()
 
     async def _serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._has_target.wait()  # before there is one nobody knows who may debug it
+        if not self._target_uids:
+            return  # there will be none
         peer = writer.get_extra_info("peername")
         uid = loopback_peer_uid(writer.get_extra_info("socket"))
         if uid is None and not is_loopback(peer[0]):
@@ -215,9 +221,6 @@ class Relay:
             return
         elif uid not in self._welcome_users():
             log.warning("refused a connection of user %d: only the plugin's own user may debug it", uid)
-            return
-        if not self._target_uids:
-            log.warning("closed a connection that came before the debugger was up")
             return
         first = b""
         if isinstance(self.debugger, DelveTarget):

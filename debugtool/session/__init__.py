@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from debugtool.parts import imported_when_asked_for
 
 if TYPE_CHECKING:
-    from debugtool.session.choose import choose_target, wait_for_target
-    from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start
+    from debugtool.session.choose import choose_target
+    from debugtool.session.command import attach_in_background, run_attach, run_attach_at_start, run_attach_once_it_runs
     from debugtool.session.detach import detach, find_session
+    from debugtool.session.early import EarlyPort
     from debugtool.session.report import Report, Reporter, event_text
     from debugtool.session.request import AttachRequest
     from debugtool.session.sources import editor_entry, project_entry
 
 __all__ = [
     "AttachRequest",
+    "EarlyPort",
     "Report",
     "Reporter",
     "attach_in_background",
@@ -27,13 +29,14 @@ __all__ = [
     "project_entry",
     "run_attach",
     "run_attach_at_start",
-    "wait_for_target",
+    "run_attach_once_it_runs",
 ]
 
 _HOMES = {
-    "choose": ("choose_target", "wait_for_target"),
-    "command": ("attach_in_background", "run_attach", "run_attach_at_start"),
+    "choose": ("choose_target",),
+    "command": ("attach_in_background", "run_attach", "run_attach_at_start", "run_attach_once_it_runs"),
     "detach": ("detach", "find_session"),
+    "early": ("EarlyPort",),
     "report": ("Report", "Reporter", "event_text"),
     "request": ("AttachRequest",),
     "sources": ("editor_entry", "project_entry"),

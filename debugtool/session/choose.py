@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from debugtool import processes, system
 from debugtool.model import Runtime, Target
+from debugtool.session.early import EarlyPort
 from debugtool.session.report import Report
 from debugtool.session.request import AttachRequest
 
@@ -38,13 +39,21 @@ def _unpacked(target: Target) -> Target:
     return target
 
 
-def wait_for_target(name: str | None, pid: int | None, report: Report, *, oldest: bool = False) -> Target:
+def tell_of_wait(name: str | None, report: Report, port: EarlyPort) -> None:
+    """Tell that a plugin is waited for, and where an editor may come meanwhile; see `wait_for_target`."""
+    report("waiting", name=name or "the plugin of this directory", host=port.host, port=port.listen())
+
+
+def wait_for_target(
+    name: str | None, pid: int | None, report: Report, port: EarlyPort, *, oldest: bool = False
+) -> Target:
     """Wait until the process that is meant runs; without an end, as the user asked for.
 
     Args:
         name: As for `choose_target`, with `pid` and `oldest`.
         pid: See `name`.
         report: Told `waiting`.
+        port: Listens from then on.
         oldest: See `name`.
 
     Raises:
@@ -53,7 +62,7 @@ def wait_for_target(name: str | None, pid: int | None, report: Report, *, oldest
     if pid is not None:
         return choose_target(name, pid)
     if not processes.find_targets(name, missing_ok=True):
-        report("waiting", name=name or "the plugin of this directory")
+        tell_of_wait(name, report, port)
     while not processes.find_targets(name, missing_ok=True):
         time.sleep(_POLL_S)
     return choose_target(name, None, oldest=oldest)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from debugtool import processes, system
-from debugtool.errors import DebugtoolError, ExitCode
+from debugtool.errors import DebugtoolError, ExitCode, NotFound
 from debugtool.model import Runtime, Target
 from debugtool.plugin.agent import paths
-from debugtool.session.choose import beginning_with_a_free_process, choose_target
+from debugtool.session.choose import beginning_with_a_free_process, choose_target, wait_for_target
+from debugtool.session.early import EarlyPort
 from debugtool.session.opening import opened
 from debugtool.session.report import Report, Reporter
 from debugtool.session.request import AttachRequest
@@ -24,8 +26,13 @@ from debugtool.session.reuse import reuse_session
 _INJECTION_S = 0.2  # it takes a tenth of that where the target gives it a turn; then it need not be waited for
 
 
-def run_attach(request: AttachRequest, report: Reporter) -> signal.Signals | None:
+def run_attach(request: AttachRequest, report: Reporter, early: Sequence[socket.socket] = ()) -> signal.Signals | None:
     """Attach and stay until it ends (`session.attach`), with warnings on stderr; give the signal that ended it.
+
+    Args:
+        request: What to do.
+        report: Told what happens.
+        early: The sockets for editors, where they listen already.
 
     Raises:
         DebugtoolError: The attach failed.
@@ -35,7 +42,7 @@ def run_attach(request: AttachRequest, report: Reporter) -> signal.Signals | Non
     _report_target(request.target, report)
     try:
         while True:
-            with opened(request) as opening:
+            with opened(request, early=early) as opening:
                 if opening is not None:
                     opening.way.go_first(_INJECTION_S)
                     # From here on the target is at work, and we import what speaks with it.
@@ -57,11 +64,44 @@ def _report_target(target: Target, report: Report) -> None:
     report("target", **processes.target_document(target), **bootloader)
 
 
+def run_attach_once_it_runs(
+    name: str | None,
+    pid: int | None,
+    request_for: Callable[[Target], AttachRequest],
+    report: Reporter,
+    port: EarlyPort,
+    *,
+    every: bool = False,
+) -> signal.Signals | None:
+    """Wait for a plugin, and attach as `run_attach` does; one that ends before we are in is waited for again.
+
+    Args:
+        name: What the user called the plugin.
+        pid: Its process, where it runs; None without one.
+        request_for: Makes the request for a process.
+        report: Told what happens.
+        port: Listens while the plugin is waited for.
+        every: Whether several processes may have that name.
+
+    Raises:
+        DebugtoolError: The attach failed.
+    """
+    while True:
+        target = None
+        try:
+            target = wait_for_target(name, pid, report, port, oldest=every)
+            return run_attach(request_for(target), report, port.listeners)
+        except NotFound:
+            if pid is not None or (target is not None and not system.has_ended(target.pid, target.started_ticks)):
+                raise
+
+
 def run_attach_at_start(
     name: str | None,
     pid: int | None,
     request_for: Callable[[Target], AttachRequest],
     report: Reporter,
+    port: EarlyPort,
     *,
     hold_s: float,
     waits: bool,
@@ -74,6 +114,7 @@ def run_attach_at_start(
         pid: Its process, where it runs; None without one.
         request_for: Makes the request for a process.
         report: Told what happens.
+        port: Listens while the plugin is waited for.
         hold_s: For how long a start is held, from the start on, seconds.
         waits: Whether a plugin that does not run is waited for.
         every: Whether several processes may have that name: the starts of the session's own one are held.
@@ -84,31 +125,39 @@ def run_attach_at_start(
     import asyncio
 
     from debugtool.session.attach import attach
-    from debugtool.session.ending import Stopped, stop_signals
+    from debugtool.session.ending import Stop, Stopped, stop_signals
     from debugtool.session.follow import Successor, letting_go_of
     from debugtool.session.start import refuse_unholdable, wait_for_start
 
+    async def attach_to(first: Successor, stop: Stop) -> signal.Signals | None:
+        async with letting_go_of(first.meeting):
+            request = request_for(first.target)
+            if every and first.meeting is None:
+                request = await asyncio.to_thread(beginning_with_a_free_process, request)
+            refuse_unholdable(request.target)
+            _report_target(request.target, report)
+            hand_over = first.meeting.start_payload if first.meeting else None
+            with opened(request, hand_over, early=port.listeners, keeps_signals=False) as opening:
+                if opening is not None:
+                    return await attach(request, report, opening, stop, first.meeting)
+        while not await asyncio.to_thread(reuse_session, request, report):
+            with opened(request, early=port.listeners, keeps_signals=False) as opening:
+                if opening is not None:
+                    return await attach(request, report, opening, stop)
+        return None
+
     async def wait_and_attach() -> signal.Signals | None:
         with stop_signals() as stop:
-            if waits and pid is None:
-                first = await wait_for_start(name, report, stop, hold_s, every=every)
-            else:
-                first = Successor(await asyncio.to_thread(choose_target, name, pid, oldest=every))
-            async with letting_go_of(first.meeting):
-                request = request_for(first.target)
-                if every and first.meeting is None:
-                    request = await asyncio.to_thread(beginning_with_a_free_process, request)
-                refuse_unholdable(request.target)
-                _report_target(request.target, report)
-                hand_over = first.meeting.start_payload if first.meeting else None
-                with opened(request, hand_over, keeps_signals=False) as opening:
-                    if opening is not None:
-                        return await attach(request, report, opening, stop, first.meeting)
-            while not await asyncio.to_thread(reuse_session, request, report):
-                with opened(request, keeps_signals=False) as opening:
-                    if opening is not None:
-                        return await attach(request, report, opening, stop)
-            return None
+            if not waits or pid is not None:
+                return await attach_to(Successor(await asyncio.to_thread(choose_target, name, pid, oldest=every)), stop)
+            while True:
+                first = None
+                try:
+                    first = await wait_for_start(name, report, stop, hold_s, port, every=every)
+                    return await attach_to(first, stop)
+                except NotFound:  # it has ended before we were in
+                    if first is not None and not system.has_ended(first.target.pid, first.target.started_ticks):
+                        raise
 
     report.take_warnings()
     try:

@@ -10,7 +10,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -65,7 +65,11 @@ class Opening:
 
 @contextlib.contextmanager
 def opened(
-    request: AttachRequest, hand_over: HandOver | None = None, *, keeps_signals: bool = True
+    request: AttachRequest,
+    hand_over: HandOver | None = None,
+    *,
+    early: Sequence[socket.socket] = (),
+    keeps_signals: bool = True,
 ) -> Iterator[Opening | None]:
     """Begin an attach; None when another session has the target, or waits for it.
 
@@ -74,6 +78,7 @@ def opened(
     Args:
         request: What to do.
         hand_over: Starts the payload, where an agent has called us by itself.
+        early: The sockets for editors, where they listen already.
         keeps_signals: Whether signals are kept for later; no where there is an event loop that takes them.
 
     Raises:
@@ -95,7 +100,9 @@ def opened(
             signals = EarlySignals()
             if keeps_signals:
                 stack.enter_context(signals)
-            listeners = relay.listen_on(request.host, request.port, allow_remote=request.allow_remote)
+            listeners = list(early)
+            if not listeners:
+                listeners = relay.listen_on(request.host, request.port, allow_remote=request.allow_remote)
             for listener in listeners:
                 stack.callback(listener.close)
             system.fault_point("listening")

@@ -105,7 +105,8 @@ def event_text(event: str, fields: dict[str, object]) -> str:
     """Put an event into words; empty for those a person need not read."""
     match event:
         case "waiting":
-            return f"Waiting for {fields['name']} to appear. Ctrl-C ends the wait."
+            early = f" F5 in VS Code may come first (port {fields['port']})." if fields["port"] else ""
+            return f"Waiting for {fields['name']} to appear.{early} Ctrl-C ends the wait."
         case "target" if fields.get("bootloader"):
             return (
                 f"Attaching to {fields['name']} (pid {fields['pid']}; pid {fields['bootloader']} has unpacked and "

@@ -16,7 +16,8 @@ from debugtool.manifest import editable_source, find_manifest
 from debugtool.model import Build, Runtime, Target
 from debugtool.plugin.agent import paths
 from debugtool.relay import Relay
-from debugtool.session.choose import choose_target
+from debugtool.session.choose import choose_target, tell_of_wait
+from debugtool.session.early import EarlyPort
 from debugtool.session.ending import Stop, or_stop
 from debugtool.session.follow import Successor
 from debugtool.session.rendezvous import AGENT_S, Rendezvous
@@ -97,7 +98,7 @@ def _sources_below(directory: Path) -> Iterator[Path]:
 
 
 async def wait_for_start(
-    name: str | None, report: Report, stop: Stop, hold_s: float, *, every: bool = False
+    name: str | None, report: Report, stop: Stop, hold_s: float, port: EarlyPort, *, every: bool = False
 ) -> Successor:
     """Wait until a plugin is started, and hold it before its own code; one that runs already is given as it is.
 
@@ -106,6 +107,7 @@ async def wait_for_start(
         report: Told that it is waited for.
         stop: Ends the wait.
         hold_s: For how long it may be held, seconds.
+        port: Listens meanwhile.
         every: Whether several may have that name: then it is the first that calls, or the oldest.
 
     Raises:
@@ -118,7 +120,7 @@ async def wait_for_start(
     refuse_go_project(name)
     async with Rendezvous(os.geteuid(), None, hold_s) as gate:
         gate.expect()
-        report("waiting", name=name or "the plugin of this directory")
+        tell_of_wait(name, report, port)
         calls, looks = asyncio.create_task(_called(name, gate)), asyncio.create_task(_seen(name, every))
         try:
             return await or_stop(asyncio.ensure_future(_first_of(calls, looks)), stop)

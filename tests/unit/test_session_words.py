@@ -24,7 +24,16 @@ PAUSED: dict[str, object] = {
 }
 PAUSED |= {"host_calls": "unknown", "limits": []}
 EVENTS = [
-    ("waiting", {"name": "my-datasource"}, "Waiting for my-datasource to appear. Ctrl-C ends the wait."),
+    (
+        "waiting",
+        {"name": "my-datasource", "port": 3222},
+        "Waiting for my-datasource to appear. F5 in VS Code may come first (port 3222). Ctrl-C ends the wait.",
+    ),
+    (
+        "waiting",
+        {"name": "my-datasource", "port": None},
+        "Waiting for my-datasource to appear. Ctrl-C ends the wait.",
+    ),
     ("target", {"name": "my-datasource", "pid": 7}, "Attaching to my-datasource (pid 7) ..."),
     ("target", {"name": "my-datasource", "pid": 7, "build": "source"}, "Attaching to my-datasource (pid 7) ..."),
     (
