@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 
 from debugtool import processes, system
+from debugtool.errors import NotFound
 from debugtool.model import Runtime, Target
 from debugtool.session.early import EarlyPort
 from debugtool.session.report import Report
@@ -63,9 +65,11 @@ def wait_for_target(
         return choose_target(name, pid)
     if not processes.find_targets(name, missing_ok=True):
         tell_of_wait(name, report, port)
-    while not processes.find_targets(name, missing_ok=True):
-        time.sleep(_POLL_S)
-    return choose_target(name, None, oldest=oldest)
+    while True:
+        while not processes.find_targets(name, missing_ok=True):
+            time.sleep(_POLL_S)
+        with contextlib.suppress(NotFound):  # it has ended meanwhile
+            return choose_target(name, None, oldest=oldest)
 
 
 def beginning_with_a_free_process(request: AttachRequest) -> AttachRequest:

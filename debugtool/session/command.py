@@ -87,12 +87,11 @@ def run_attach_once_it_runs(
         DebugtoolError: The attach failed.
     """
     while True:
-        target = None
+        target = wait_for_target(name, pid, report, port, oldest=every)
         try:
-            target = wait_for_target(name, pid, report, port, oldest=every)
             return run_attach(request_for(target), report, port.listeners)
         except NotFound:
-            if pid is not None or (target is not None and not system.has_ended(target.pid, target.started_ticks)):
+            if pid is not None or not system.has_ended(target.pid, target.started_ticks):
                 raise
 
 
@@ -151,12 +150,11 @@ def run_attach_at_start(
             if not waits or pid is not None:
                 return await attach_to(Successor(await asyncio.to_thread(choose_target, name, pid, oldest=every)), stop)
             while True:
-                first = None
+                first = await wait_for_start(name, report, stop, hold_s, port, every=every)
                 try:
-                    first = await wait_for_start(name, report, stop, hold_s, port, every=every)
                     return await attach_to(first, stop)
-                except NotFound:  # it has ended before we were in
-                    if first is not None and not system.has_ended(first.target.pid, first.target.started_ticks):
+                except NotFound:
+                    if not system.has_ended(first.target.pid, first.target.started_ticks):
                         raise
 
     report.take_warnings()

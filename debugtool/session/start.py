@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -116,7 +117,8 @@ async def wait_for_start(
         Stopped: `stop` is done.
     """
     if await asyncio.to_thread(processes.find_targets, name, missing_ok=True):
-        return Successor(await asyncio.to_thread(choose_target, name, None, oldest=every))
+        with contextlib.suppress(NotFound):  # it has ended meanwhile
+            return Successor(await asyncio.to_thread(choose_target, name, None, oldest=every))
     refuse_go_project(name)
     async with Rendezvous(os.geteuid(), None, hold_s) as gate:
         gate.expect()

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from attach_driver import BREAK_LINE, DEADLINE_S, WORKER, attached, running_worker
+from attach_driver import BREAK_LINE, DEADLINE_S, WORKER, attached, run_debugtool, running_worker
 from dap_client import DapClient
 from fault_driver import eventually
 from test_wait_at_start import write_debug_build
@@ -127,3 +127,9 @@ def test_a_held_one_that_ends_before_we_are_in_is_waited_for_again_with_its_edit
                 assert editor.stack(stopped["threadId"])[0]["line"] == BREAK_LINE
                 editor.disconnect()
                 assert session.stop() == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--wait-at-start"]], ids=["running", "at its start"])
+def test_where_nothing_says_what_to_wait_for_nothing_is_waited_for(options: list[str], tmp_path: Path) -> None:
+    done = run_debugtool("attach", "--wait", *options, "--port", "0", cwd=tmp_path)
+    assert done.returncode == ExitCode.NOT_FOUND, done.stderr
