@@ -162,10 +162,10 @@ def test_a_program_on_anything_else_stops_at_its_first_line(python: Path, tmp_pa
 
 
 def assert_stops_at_start(text: str, python: Path, tmp_path: Path) -> None:
-    source, program = tmp_path / "starter.py", tmp_path / "starting_program"
+    source, program = tmp_path / "starter.py", tmp_path / f"starting{os.getpid()}"  # a name that nobody else has
     source.write_text(text)
     write_debug_build(program, python, source)
-    with attached("starting_program", "--wait", "--wait-at-start", cwd="/") as session:
+    with attached(program.name, "--wait", "--wait-at-start", cwd="/") as session:
         session.wait_for("waiting")
         process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
