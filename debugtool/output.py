@@ -72,18 +72,18 @@ def progress(stream: TextIO | None = None) -> Iterator[Callable[[str], None]]:
 
 
 @contextlib.contextmanager
-def live_line(text: Callable[[], str], stream: TextIO | None = None) -> Iterator[None]:
+def live_line(text: Callable[[], str], stream: TextIO) -> Iterator[Callable[[str], None]]:
     """Keep a line at the foot of a terminal up to date, for the length of the block; elsewhere nothing is shown.
-
-    What is printed on stderr meanwhile appears above it.
 
     Args:
         text: Gives the line, asked for twice a second, in a thread.
-        stream: stderr by default.
+        stream: The terminal.
+
+    Yields:
+        A function that prints a text above the line.
     """
-    stream = stream or sys.stderr
     if not stream.isatty():
-        yield
+        yield lambda above: print(above, file=stream, flush=True)
         return
     from rich.console import Console
     from rich.live import Live
@@ -92,8 +92,18 @@ def live_line(text: Callable[[], str], stream: TextIO | None = None) -> Iterator
     def line() -> Text:
         return Text(for_terminal(text()), no_wrap=True, overflow="ellipsis")
 
-    with Live(get_renderable=line, console=Console(file=stream), refresh_per_second=2, transient=True):
-        yield
+    console = Console(file=stream)
+    # Whoever else prints is not led here: he would wait for a terminal that Ctrl-S has halted.
+    live = Live(
+        get_renderable=line,
+        console=console,
+        refresh_per_second=2,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with live:
+        yield lambda above: console.print(Text(above), soft_wrap=True)
 
 
 def duration_text(milliseconds: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Callable
 from pathlib import PurePath
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from debugtool import output
 from debugtool.model import Build, Runtime
@@ -39,20 +40,21 @@ class Reporter:
     """
 
     def __init__(self, as_json: bool) -> None:
-        self._errors = own(sys.stderr)
-        self._take = _Program(own(sys.stdout)).take if as_json else _Terminal(self._errors).take
-        self._telling = Telling(lambda lost: self._take("lost", events=lost))
+        self._listener = _Program() if as_json else _Terminal()
+        self._telling = Telling(lambda lost: self._listener.take("lost", events=lost))
 
     def __enter__(self) -> Reporter:
         self._telling.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):  # the reader is gone
+            self._telling.do(self._listener.close)
         self._telling.__exit__(*exc)
 
     def __call__(self, event: str, **fields: object) -> None:
         """Tell an event (a `Report`)."""
-        self._telling.do(lambda: self._take(event, **fields))
+        self._telling.do(lambda: self._listener.take(event, **fields))
 
     def take_warnings(self) -> None:
         """Show on stderr what is logged as a warning, or worse, from now on."""
@@ -61,7 +63,7 @@ class Reporter:
         class Handler(logging.Handler):
             def emit(handler, record: logging.LogRecord) -> None:
                 text = f"Warning: {output.for_terminal(handler.format(record))}"
-                self._telling.do(lambda: print(text, file=self._errors, flush=True))
+                self._telling.do(lambda: self._listener.warn(text))
 
         logging.basicConfig(level=logging.WARNING, handlers=[Handler()])
 
@@ -69,36 +71,53 @@ class Reporter:
 class _Program:
     """Tells a program: one JSON object per line."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
+        self._stream, self._errors = own(sys.stdout), own(sys.stderr)
 
     def take(self, event: str, **fields: object) -> None:
         """Tell one event (a `Report`)."""
         print(output.event_line(event, **fields), file=self._stream, flush=True)
 
+    def warn(self, text: str) -> None:
+        """Tell what is no event."""
+        print(text, file=self._errors, flush=True)
+
+    def close(self) -> None:
+        """Take note that this is the end."""
+
 
 class _Terminal:
     """Tells a person: a line for each event, and one at the foot of the terminal while the process stands still."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self) -> None:
+        self._stream = own(sys.stderr)
         self._foot = contextlib.ExitStack()
+        self._above_foot: Callable[[str], None] | None = None
 
     def take(self, event: str, **fields: object) -> None:
         """Tell one event (a `Report`)."""
         if event in ("continued", "hold_ended", "exited", "detached"):
-            self._foot.close()
+            self.close()
         if text := event_text(event, fields):
-            print(output.for_terminal(text), file=self._stream, flush=True)
-        if event == "paused":
+            self.warn(output.for_terminal(text))
+        line = {"paused": pause_line, "held": held_line}.get(event)
+        if line is not None:
+            self.close()
             since = time.monotonic()
-            line = output.live_line(lambda: pause_line(fields, time.monotonic() - since), self._stream)
-            self._foot.enter_context(line)
-        elif event == "held":
-            since = time.monotonic()
-            self._foot.enter_context(
-                output.live_line(lambda: held_line(fields, time.monotonic() - since), self._stream)
-            )
+            foot = output.live_line(lambda: line(fields, time.monotonic() - since), self._stream)
+            self._above_foot = self._foot.enter_context(foot)
+
+    def warn(self, text: str) -> None:
+        """Tell what is no event."""
+        if self._above_foot is None:
+            print(text, file=self._stream, flush=True)
+        else:
+            self._above_foot(text)
+
+    def close(self) -> None:
+        """Take the line at the foot away."""
+        self._above_foot = None
+        self._foot.close()
 
 
 def event_text(event: str, fields: dict[str, object]) -> str:

@@ -165,13 +165,16 @@ def test_what_is_no_plugin_has_no_limits(monkeypatch: pytest.MonkeyPatch) -> Non
 TERMINAL = """
 import sys
 from debugtool.session import Reporter
-report = Reporter(False).__enter__()
 limits = [{"limit": "alert", "limit_s": 30.0, "left_s": 30.0}]
 place = {"function": "sell", "path": "/w/shop.py", "line": 7}
-report("paused", pid=7, reason="breakpoint", thread=2, host_calls="answered", limits=limits, **place)
-sys.stdin.readline()
-report("continued", pid=7, paused_s=1.5)
+with Reporter(False) as report:
+    report("paused", pid=7, reason="breakpoint", thread=2, host_calls="answered", limits=limits, **place)
+    sys.stdin.readline()
+    report("pause_limit", pid=7, limit="alert", limit_s=30.0, paused_s=31.0)
+    sys.stdin.readline()
+    report("continued", pid=7, paused_s=1.5)
 """
+ERASED_LINE = b"\r\x1b[2K"
 
 
 def test_on_a_terminal_a_line_counts_the_seconds_and_goes_away() -> None:
@@ -187,6 +190,11 @@ def test_on_a_terminal_a_line_counts_the_seconds_and_goes_away() -> None:
         shown = read_until(ours, b"for 1 s; alert rules give up in 29 s")
         assert b"Health and Shutdown are answered meanwhile" in shown
         assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        shown = read_until(ours, b"dashboard waits on.")
+        assert ERASED_LINE + b"Paused for 31 s: an alert rule" in shown  # it stands where the counting line stood
+        read_until(ours, b"; alert rules give up in 29 s")  # which is below it again
         process.stdin.close()
         ending = read_until(ours, b"Continued after 1.5 s.")
         assert b"\x1b[?25h" in ending  # the cursor is back
