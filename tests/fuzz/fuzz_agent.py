@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
+import shutil
 import socket
 import tempfile
 import threading
@@ -28,6 +30,7 @@ def fuzz_one(data: bytes) -> None:
 def _listening() -> str:
     """Start an agent for the rest of this process; give the directory with its socket."""
     directory = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, directory)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"{directory}/agent")
     listener.listen()
