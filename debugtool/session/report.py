@@ -63,7 +63,8 @@ class Reporter:
         class Handler(logging.Handler):
             def emit(handler, record: logging.LogRecord) -> None:
                 text = f"Warning: {output.for_terminal(handler.format(record))}"
-                self._telling.do(lambda: self._listener.warn(text))
+                with contextlib.suppress(OSError):  # whoever warns is not to fail for it
+                    self._telling.do(lambda: self._listener.say(text))
 
         logging.basicConfig(level=logging.WARNING, handlers=[Handler()])
 
@@ -78,9 +79,10 @@ class _Program:
         """Tell one event (a `Report`)."""
         print(output.event_line(event, **fields), file=self._stream, flush=True)
 
-    def warn(self, text: str) -> None:
-        """Tell what is no event."""
-        print(text, file=self._errors, flush=True)
+    def say(self, text: str) -> None:
+        """Tell what is no event. That nobody takes it does not keep events from stdout."""
+        with contextlib.suppress(OSError):
+            print(text, file=self._errors, flush=True)
 
     def close(self) -> None:
         """Take note that this is the end."""
@@ -99,7 +101,7 @@ class _Terminal:
         if event in ("continued", "hold_ended", "exited", "detached"):
             self.close()
         if text := event_text(event, fields):
-            self.warn(output.for_terminal(text))
+            self.say(output.for_terminal(text))
         line = {"paused": pause_line, "held": held_line}.get(event)
         if line is not None:
             self.close()
@@ -107,8 +109,8 @@ class _Terminal:
             foot = output.live_line(lambda: line(fields, time.monotonic() - since), self._stream)
             self._above_foot = self._foot.enter_context(foot)
 
-    def warn(self, text: str) -> None:
-        """Tell what is no event."""
+    def say(self, text: str) -> None:
+        """Tell what is no event, or what an event is in words."""
         if self._above_foot is None:
             print(text, file=self._stream, flush=True)
         else:

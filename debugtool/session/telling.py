@@ -7,6 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 _SOON_S = 0.05
@@ -88,11 +89,13 @@ class Telling:
                 self._changed.notify_all()
 
 
-def own(stream: TextIO) -> TextIO:
+def own(stream: TextIO | None) -> TextIO:
     """Give a standard stream once more: at its end Python waits for the object that there is, and whoever uses it.
 
-    What is no file, as in a test, is given as it is.
+    What is no file, as in a test, is given as it is. Where there is no stream (`2>&-`) what is printed goes nowhere.
     """
+    if stream is None:
+        return Path(os.devnull).open("w")
     try:
         return os.fdopen(os.dup(stream.fileno()), "w", buffering=1, encoding=stream.encoding, errors=stream.errors)
     except (OSError, AttributeError):  # io.UnsupportedOperation is an OSError

@@ -15,10 +15,12 @@ from typing import Any
 from attach_driver import AttachSession, Worker, attached, find_pythons, running_worker
 from dap_client import DapClient, Message
 
+from debugtool.builds.editable import launcher_text
 from debugtool.plugin.agent import paths
 
 DEBUGGEE = Path(__file__).resolve().parents[1] / "targets" / "debuggee.py"
 CHILD = DEBUGGEE.with_name("child.py")
+CROWD = DEBUGGEE.with_name("crowd.py")
 UNTRACED = {"hook": "None", "monitoring": [], "events": [], "patched": []}
 
 
@@ -33,6 +35,12 @@ def pythons_of(*versions: str) -> list[Path]:
     known = find_pythons()
     picked = [known[0]] if "oldest" in versions else []
     return picked + [p for p in known if any(p.parents[1].name.startswith(f"{version}.") for version in versions)]
+
+
+def write_debug_build(program: Path, python: Path, source: Path) -> None:
+    """Make the editable debug build of a source file."""
+    program.write_bytes(launcher_text(python, source, source.parent, [source.parent]))
+    program.chmod(0o755)
 
 
 class Debuggee:

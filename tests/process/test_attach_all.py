@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 from attach_driver import AttachSession, attached, run_debugtool, running_worker
 from dap_client import DapClient, Message
-from debug_driver import DEBUGGEE, Debuggee, line_of
+from debug_driver import DEBUGGEE, Debuggee, line_of, write_debug_build
 from go_driver import delve_environment, delves_on
 from test_attach_go_programs import BREAK_LINE, DEBUG, SOURCE, build_asked, running_asked
 from test_trace_refused import WITHOUT_PTRACE
-from test_wait_at_start import write_debug_build
 
 from debugtool.plugin.agent import paths
 

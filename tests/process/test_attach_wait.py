@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from attach_driver import BREAK_LINE, DEADLINE_S, WORKER, attached, run_debugtool, running_worker
 from dap_client import DapClient
+from debug_driver import write_debug_build
 from fault_driver import eventually
-from test_wait_at_start import write_debug_build
 
 from debugtool.errors import ExitCode
 from debugtool.system import process_state

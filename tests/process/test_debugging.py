@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from attach_driver import attached, running_worker
 from dap_client import DapClient, DapError
-from debug_driver import DEBUGGEE, Scene, debugging, line_of, pythons_of, stop_at
+from debug_driver import CROWD, DEBUGGEE, Scene, debugging, line_of, pythons_of, stop_at
 from gohost_driver import StartGoHost, queries, query
 
 SAMPLE = DEBUGGEE.with_name("sample_plugin.py")
@@ -208,9 +208,6 @@ def test_a_query_of_a_plugin_runs_into_a_breakpoint_while_its_host_is_answered(s
 
 def _line_with(text: str) -> int:
     return next(number for number, line in enumerate(SAMPLE.read_text().splitlines(), 1) if text in line)
-
-
-CROWD = DEBUGGEE.with_name("crowd.py")
 
 
 @pytest.mark.parametrize("python", pythons_of("3.11", "3.13"), ids=lambda path: path.parents[1].name)

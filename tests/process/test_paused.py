@@ -15,7 +15,7 @@ from attach_driver import AttachSession, attached
 from dap_client import DapClient
 from debug_driver import DEBUGGEE, debugging, line_of, stop_at
 from devhost_host import TARGETS
-from go_driver import build_plugin, debugging_go, delves_on, find_dlv
+from go_driver import debugging_go, delves_on
 from gohost_driver import GoHost, StartGoHost, queries, query
 
 from debugtool import processes
@@ -122,9 +122,8 @@ def test_a_host_that_is_killed_leaves_no_plugin_at_a_breakpoint(host: GoHost) ->
         assert_waiting(session, editor, host.pid)
 
 
-def test_a_plugin_in_go_is_let_go_for_the_shutdown_of_its_host(go_programs: Path, start_go_host: StartGoHost) -> None:
-    find_dlv()
-    host = start_go_host(build_plugin("sdkplugin_debug", "-gcflags=all=-N -l"))
+def test_a_plugin_in_go_is_let_go_for_the_shutdown_of_its_host(debug_plugin: Path, start_go_host: StartGoHost) -> None:
+    host = start_go_host(debug_plugin)
     with debugging_go(host) as scene, scene.stopped() as (editor, _, _):
         assert scene.session.wait_for("paused")["host_calls"] == "stopped"
         killed = host.good("kill")
@@ -134,10 +133,9 @@ def test_a_plugin_in_go_is_let_go_for_the_shutdown_of_its_host(go_programs: Path
         assert delves_on(host.pid) == []
 
 
-def test_a_plugin_in_go_is_let_go_to_be_ended_by_debugtool(go_programs: Path, start_go_host: StartGoHost) -> None:
+def test_a_plugin_in_go_is_let_go_to_be_ended_by_debugtool(debug_plugin: Path, start_go_host: StartGoHost) -> None:
     # whose Shutdown comes on a connection that the plugin has not accepted: there is no descriptor to look at
-    find_dlv()
-    host = start_go_host(build_plugin("sdkplugin_debug", "-gcflags=all=-N -l"))
+    host = start_go_host(debug_plugin)
     with debugging_go(host) as scene, scene.stopped() as (editor, _, _):
         assert scene.session.wait_for("paused")["host_calls"] == "stopped"
         ending = asyncio.run(end_instance(processes.find_target(None, pid=host.pid)))

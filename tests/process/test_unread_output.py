@@ -9,17 +9,17 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 
 import pytest
 from attach_driver import DEADLINE_S, DEBUGTOOL, Lines, Worker, running_worker
 from dap_client import DapClient
-from debug_driver import DEBUGGEE, line_of
+from debug_driver import CROWD, line_of
 
 from debugtool import system
 
-CROWD = DEBUGGEE.with_name("crowd.py")
 STOPS = 60  # some 12 KB of events
 PIPE_BYTES = 4096
 
@@ -42,32 +42,50 @@ def debug(port: int) -> None:
         editor.disconnect()
 
 
-def test_a_program_that_stops_reading(crowd: Worker) -> None:
+@contextlib.contextmanager
+def unread_session(crowd: Worker) -> Iterator[subprocess.Popen[str]]:
+    """Debug with a session for a program that reads no more than `ready`; it must end in good order after the block."""
     with subprocess.Popen(command_for(crowd, "--json"), stdout=subprocess.PIPE, text=True, bufsize=1) as process:
         assert process.stdout is not None
         fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         while (event := json.loads(process.stdout.readline()))["event"] != "ready":
             pass
         debug(event["port"])
+        yield process
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_S) == 0
-        assert system.tracer_of(crowd.pid) == 0
+    assert system.tracer_of(crowd.pid) == 0
+
+
+def test_a_program_that_stops_reading(crowd: Worker) -> None:
+    with unread_session(crowd):
+        pass
 
 
 def test_a_program_that_reads_again_misses_nothing(crowd: Worker) -> None:
-    with subprocess.Popen(command_for(crowd, "--json"), stdout=subprocess.PIPE, text=True, bufsize=1) as process:
-        assert process.stdout is not None
-        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        while (event := json.loads(process.stdout.readline()))["event"] != "ready":
-            pass
-        debug(event["port"])
+    with unread_session(crowd) as process:
         lines = Lines(process.stdout)
         events: list[dict[str, object]] = []
         while not events or (events[-1]["event"], events[-1].get("connected")) != ("client", False):
             events.append(json.loads(lines.next()))
         assert [event["event"] for event in events].count("paused") >= STOPS
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(DEADLINE_S) == 0
+
+
+WARNED = """
+import logging
+from debugtool.session import Reporter
+with Reporter(True) as report:
+    report.take_warnings()
+    logging.warning("nobody takes this")
+    report("detached", pid=7)
+"""
+
+
+@pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
+def test_a_warning_that_cannot_be_written_keeps_no_event_back(redirected: str) -> None:
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", WARNED]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True)
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["detached"]
 
 
 def test_a_terminal_that_ctrl_s_has_halted(crowd: Worker) -> None:

@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 from attach_driver import ROOT, AttachSession, Lines, attached, run_debugtool, running_worker
 from dap_client import DapClient
-from debug_driver import line_of, pythons_of
+from debug_driver import line_of, pythons_of, write_debug_build
 from gohost_driver import GoHost, queries
-
-from debugtool.builds.editable import launcher_text
 
 ID = "acme-held-datasource"
 MANIFEST = f'{{"id": "{ID}", "type": "datasource", "backend": true, "executable": "held", "name": "Held"}}'
@@ -33,12 +31,6 @@ class Held:
 READY = True  # START
 plugin.serve(Held)  # SERVE
 """
-
-
-def write_debug_build(program: Path, python: Path, source: Path) -> None:
-    """Make the editable debug build of a source file."""
-    program.write_bytes(launcher_text(python, source, source.parent, [source.parent]))
-    program.chmod(0o755)
 
 
 class Plugin:
