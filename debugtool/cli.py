@@ -44,6 +44,19 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is meant; for one that there is none of, name the one that looks like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            if similar := difflib.get_close_matches(args[0], COMMANDS, 1):
+                ctx.fail(f"{error.message} Did you mean {similar[0]!r}?")
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from COMMANDS, without importing any."""
         with formatter.section("Commands"):

@@ -66,7 +66,7 @@ class Reporter:
                 with contextlib.suppress(OSError):  # whoever warns is not to fail for it
                     self._telling.do(lambda: self._listener.say(text))
 
-        logging.basicConfig(level=logging.WARNING, handlers=[Handler()])
+        logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Handler()])
 
 
 class _Program:

@@ -47,7 +47,7 @@ class WayIntoPython:
         if target.runtime not in (Runtime.CPYTHON, Runtime.FROZEN):
             raise Unsupported(
                 f"Cannot debug pid {target.pid} ({target.name}).",
-                why=f"its runtime is {target.runtime}; debugtool debugs CPython and Go",
+                why="it is neither a CPython nor a Go program",
                 next_step="name a Python or Go process; debugtool ps --all lists them",
             )
 

@@ -244,7 +244,7 @@ def test_a_process_that_is_not_python() -> None:
             process.kill()
     assert error_of(result) == [
         f"Error: Cannot debug pid {process.pid} (sleep).",
-        "  why:  its runtime is other; debugtool debugs CPython and Go",
+        "  why:  it is neither a CPython nor a Go program",
         "  next: name a Python or Go process; debugtool ps --all lists them",
     ]
     assert result.returncode == 7

@@ -71,6 +71,11 @@ def test_a_program_that_reads_again_misses_nothing(crowd: Worker) -> None:
         assert [event["event"] for event in events].count("paused") >= STOPS
 
 
+def warned(redirected: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", WARNED]
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=True)
+
+
 WARNED = """
 import logging
 from debugtool.session import Reporter
@@ -83,9 +88,11 @@ with Reporter(True) as report:
 
 @pytest.mark.parametrize("redirected", ["2>&-", "2>/dev/full"])
 def test_a_warning_that_cannot_be_written_keeps_no_event_back(redirected: str) -> None:
-    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-c", WARNED]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=DEADLINE_S, check=True)
-    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["detached"]
+    assert [json.loads(line)["event"] for line in warned(redirected).stdout.splitlines()] == ["detached"]
+
+
+def test_a_warning_is_told_in_its_own_words() -> None:
+    assert warned("").stderr == "Warning: nobody takes this\n"
 
 
 def test_a_terminal_that_ctrl_s_has_halted(crowd: Worker) -> None:

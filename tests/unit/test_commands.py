@@ -50,6 +50,8 @@ def test_help_lists_every_command_and_imports_none() -> None:
 def test_an_unknown_command_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["attahc"])
     assert result.exit_code == 2
+    assert "No such command 'attahc'. Did you mean 'attach'?" in result.output
+    assert "Did you mean" not in CliRunner().invoke(main, ["xyzzy"]).output
 
 
 def test_the_reference_is_what_the_commands_say_today() -> None:
