@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attach_driver import ROOT
+
 DEBUGTOOL = Path(sys.executable).with_name("debugtool")
 WITHOUT_PTRACE = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 
@@ -79,6 +81,15 @@ def doctor(
 def prepared(script: str) -> list[str]:
     """Give what runs a command in a mount namespace of its own, after a shell script that changes it."""
     return ["unshare", "--mount", "sh", "-ec", f'{script}\nexec "$@"', "sh"]
+
+
+def own_tmp(options: str = "") -> str:
+    """Give the shell script that mounts a /tmp of one's own; a checkout below /tmp stays where it is."""
+    mount = f"mount -t tmpfs {options} none /tmp"
+    if not ROOT.is_relative_to("/tmp"):
+        return mount
+    bind = f"mkdir -p {ROOT}; mount --no-canonicalize --bind /proc/self/fd/9 {ROOT}"
+    return f"exec 9<{ROOT}; {mount}; {bind}; exec 9<&-"
 
 
 def with_scope(scope: int) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from attach_driver import ROOT, attached, running_worker
-from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
+from doctor_driver import DEBUGTOOL, Report, doctor, own_tmp, prepared, with_scope
 
 from debugtool.system import namespace_mark
 
@@ -21,7 +21,7 @@ FORBID_PTRACE = ROOT / "tests" / "targets" / "forbid_ptrace.py"
 AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 # debugtool itself may be installed where only root can look; reading is all that this capability adds
 MAY_READ = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-OWN_TMP = "mount -t tmpfs -o size={size},mode=1777 none /tmp; mount -t tmpfs none /run"
+OWN_TMP = own_tmp("-o size={size},mode=1777") + "; mount -t tmpfs none /run"
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes root to make a mount namespace or be another user")
 runtime_directory = f"/tmp/debugtool-{os.geteuid()}"

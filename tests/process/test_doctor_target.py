@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from attach_driver import Worker, running_worker
-from doctor_driver import DEBUGTOOL, Report, doctor, prepared, with_scope
+from doctor_driver import DEBUGTOOL, Report, doctor, own_tmp, prepared, with_scope
 from frozen_driver import Frozen, frozen_program, running_frozen
 from go_driver import delve_environment, find_dlv
 from process_targets import WAITING, running
@@ -139,7 +139,7 @@ def test_a_process_in_a_container(namespace: str, why: str) -> None:
 
 @as_root
 def test_a_process_with_a_tmp_of_its_own() -> None:
-    script = f'mount -t tmpfs none /run; mount -t tmpfs none /tmp; exec "{sys.executable}" "{WAITING}"'
+    script = f'{own_tmp()}; mount -t tmpfs none /run; exec "{sys.executable}" "{WAITING}"'
     with running(["unshare", "--mount", "sh", "-c", script]) as target:
         report = examine(target.pid)
         assert report.problems == ["surroundings"]
